@@ -1,9 +1,13 @@
 //! **latent**: a compute engine that trains autoencoders, written to be read.
 //!
 //! The rooms, from the top down; a room imports only from those below it:
-//! [`data`] and [`plot`] stand beside the others and know no model.
+//! [`nn`] the two models, [`backend`] the operations of a training step and the devices that carry them out, [`tensor`] shapes and arenas, [`noise`]
+//! and [`math`]. [`data`] and [`plot`] stand beside the others and know no model.
 
+pub mod backend;
 pub mod data;
 pub mod math;
+pub mod nn;
 pub mod noise;
 pub mod plot;
+pub mod tensor;

@@ -1,0 +1,172 @@
+//! The loops over elements. Each is inlined into a caller that was compiled for a vector extension, and written so that the
+//! compiler vectorises it: no calls, no early exits, sums in [`LANES`] fixed lanes.
+
+use std::ops::Range;
+
+use crate::backend::{Activation, NEGATIVE_SLOPE, adam as constants};
+use crate::math;
+
+/// Partial sums of a reduction. Their number is fixed, so the order of a sum does not depend on the processor.
+const LANES: usize = 16;
+
+/// Sums `f(i)` for i below `len`, in [`LANES`] lanes of f32 that are added in f64.
+#[inline(always)]
+fn lane_sum(len: usize, f: impl Fn(usize) -> f32) -> f64 {
+    let mut lanes = [0.0f32; LANES];
+    let whole = len / LANES * LANES;
+    for first in (0..whole).step_by(LANES) {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += f(first + lane);
+        }
+    }
+    let tail: f64 = (whole..len).map(|i| f64::from(f(i))).sum();
+    lanes.iter().map(|lane| f64::from(*lane)).sum::<f64>() + tail
+}
+
+/// out = bytes / 255.
+#[inline(always)]
+pub fn bytes_to_unit(bytes: &[u8], out: &mut [f32]) {
+    for (out, byte) in out.iter_mut().zip(bytes) {
+        *out = f32::from(*byte) / 255.0;
+    }
+}
+
+/// y = activation(y + bias).
+#[inline(always)]
+pub fn bias_activation(bias: &[f32], activation: Activation, y: &mut [f32]) {
+    let pairs = y.iter_mut().zip(bias);
+    match activation {
+        Activation::Identity => pairs.for_each(|(y, b)| *y += b),
+        Activation::LeakyRelu => pairs.for_each(|(y, b)| {
+            let a = *y + b;
+            *y = if a > 0.0 { a } else { NEGATIVE_SLOPE * a };
+        }),
+        Activation::Sigmoid => pairs.for_each(|(y, b)| *y = math::sigmoid(*y + b)),
+    }
+}
+
+/// dx = dx f'(p), where `x` = f(p) is the activation's output.
+#[inline(always)]
+pub fn times_derivative(activation: Activation, x: &[f32], dx: &mut [f32]) {
+    if activation == Activation::LeakyRelu {
+        for (dx, x) in dx.iter_mut().zip(x) {
+            *dx *= if *x > 0.0 { 1.0 } else { NEGATIVE_SLOPE };
+        }
+    }
+}
+
+/// Binary cross-entropy of the logits `a` + `bias` against `target`, in nats; `a` becomes its gradient at the logits.
+#[inline(always)]
+pub fn bce_and_gradient(bias: &[f32], target: &[f32], a: &mut [f32]) -> f64 {
+    let n = a.len();
+    let (bias, target) = (&bias[..n], &target[..n]);
+    let mut loss = [0.0f32; LANES];
+    let mut rest = 0.0f64;
+    let step = |a: &mut f32, b: f32, t: f32| {
+        let logit = *a + b;
+        let (s, softplus) = math::sigmoid_softplus(logit);
+        *a = s - t;
+        // `max` would lose a NaN.
+        let positive = if logit < 0.0 { 0.0 } else { logit };
+        logit.mul_add(-t, positive) + softplus
+    };
+    let (chunks, tail) = a.as_chunks_mut::<LANES>();
+    for (i, chunk) in chunks.iter_mut().enumerate() {
+        let (b, t) = (&bias[i * LANES..(i + 1) * LANES], &target[i * LANES..(i + 1) * LANES]);
+        for lane in 0..LANES {
+            loss[lane] += step(&mut chunk[lane], b[lane], t[lane]);
+        }
+    }
+    let first = n - tail.len();
+    for (i, a) in tail.iter_mut().enumerate() {
+        rest += f64::from(step(a, bias[first + i], target[first + i]));
+    }
+    loss.iter().map(|lane| f64::from(*lane)).sum::<f64>() + rest
+}
+
+/// out = the sums of the columns `range` of `matrix`, rows in ascending order.
+#[inline(always)]
+pub fn column_sums(matrix: &[f32], columns: usize, range: Range<usize>, out: &mut [f32]) {
+    out.fill(0.0);
+    for row in matrix.chunks_exact(columns) {
+        for (out, value) in out.iter_mut().zip(&row[range.clone()]) {
+            *out += value;
+        }
+    }
+}
+
+/// The KL divergence of one unit's posterior N(m, e^v) from N(0, 1), given e^v.
+#[inline(always)]
+fn kl(m: f32, v: f32, e_v: f32) -> f32 {
+    -0.5 * (m.mul_add(-m, 1.0 + v) - e_v)
+}
+
+/// z = m + e^(v/2) eps for rows of `latent` means beside as many log variances; the sum of their KL divergences.
+#[inline(always)]
+pub fn sample_and_kl(latent: usize, posterior: &[f32], eps: &[f32], z: &mut [f32]) -> f64 {
+    let rows = posterior.chunks_exact(2 * latent).zip(eps.chunks_exact(latent)).zip(z.chunks_exact_mut(latent));
+    let mut sum = 0.0;
+    for ((posterior, eps), z) in rows {
+        let (mean, log_var) = posterior.split_at(latent);
+        for (((z, m), v), e) in z.iter_mut().zip(mean).zip(log_var).zip(eps) {
+            *z = math::exp(0.5 * v).mul_add(*e, *m);
+        }
+        sum += lane_sum(latent, |j| kl(mean[j], log_var[j], math::exp(log_var[j])));
+    }
+    sum
+}
+
+/// z = m, and the same sum as [`sample_and_kl`].
+#[inline(always)]
+pub fn mean_and_kl(latent: usize, posterior: &[f32], z: &mut [f32]) -> f64 {
+    let mut sum = 0.0;
+    for (posterior, z) in posterior.chunks_exact(2 * latent).zip(z.chunks_exact_mut(latent)) {
+        let (mean, log_var) = posterior.split_at(latent);
+        z.copy_from_slice(mean);
+        sum += lane_sum(latent, |j| kl(mean[j], log_var[j], math::exp(log_var[j])));
+    }
+    sum
+}
+
+/// Adds every unit's mean and its square, rows in ascending order.
+#[inline(always)]
+pub fn add_moments(latent: usize, posterior: &[f32], sum: &mut [f64], squares: &mut [f64]) {
+    for row in posterior.chunks_exact(2 * latent) {
+        for ((sum, square), m) in sum.iter_mut().zip(squares.iter_mut()).zip(row) {
+            let m = f64::from(*m);
+            *sum += m;
+            *square += m * m;
+        }
+    }
+}
+
+/// out = (dz + beta m) beside (dz eps e^(v/2) / 2 + beta (e^v - 1) / 2).
+#[inline(always)]
+pub fn posterior_gradient(latent: usize, beta: f32, posterior: &[f32], eps: &[f32], dz: &[f32], out: &mut [f32]) {
+    let inputs = posterior.chunks_exact(2 * latent).zip(eps.chunks_exact(latent)).zip(dz.chunks_exact(latent));
+    for (((posterior, eps), dz), out) in inputs.zip(out.chunks_exact_mut(2 * latent)) {
+        let (mean, log_var) = posterior.split_at(latent);
+        let (d_mean, d_log_var) = out.split_at_mut(latent);
+        for ((d, m), dz) in d_mean.iter_mut().zip(mean).zip(dz) {
+            *d = beta.mul_add(*m, *dz);
+        }
+        for (((d, v), e), dz) in d_log_var.iter_mut().zip(log_var).zip(eps).zip(dz) {
+            let deviation = math::exp(0.5 * v);
+            *d = 0.5 * (dz * e).mul_add(deviation, beta * (math::exp(*v) - 1.0));
+        }
+    }
+}
+
+/// Adam's update with `step_size` = lr / (1 - beta_1^t) and `root_scale` = 1 / sqrt(1 - beta_2^t).
+#[inline(always)]
+pub fn adam(step_size: f32, root_scale: f32, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+    const FRESH_1: f32 = (1.0 - constants::BETA_1) as f32;
+    const FRESH_2: f32 = (1.0 - constants::BETA_2) as f32;
+    const KEEP_2: f32 = constants::BETA_2 as f32;
+    const EPSILON: f32 = constants::EPSILON as f32;
+    for (((p, g), m), v) in p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
+        *m = (g - *m).mul_add(FRESH_1, *m);
+        *v = v.mul_add(KEEP_2, FRESH_2 * g * g);
+        *p -= step_size * *m / v.sqrt().mul_add(root_scale, EPSILON);
+    }
+}

@@ -1,0 +1,428 @@
+//! The processor as a backend: operations are carried out at once, their work shared by the threads of a [`Pool`].
+//!
+//! Every operation is cut into tasks by shape alone, and every sum has one order, so any number of threads gives the same
+//! bits. Loops over elements are compiled for each vector extension and the widest present is taken at run time ([`pulp`]).
+
+mod elementwise;
+mod parts;
+mod pool;
+mod product;
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use pulp::Arch;
+
+use self::elementwise as loops;
+use self::parts::Parts;
+use self::pool::Pool;
+use self::product::{Operand, product, strips};
+use super::{Activation, Backend, Error, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Step, Sums, adam};
+use crate::math;
+use crate::noise::{Address, Stream, fill_standard_normal};
+
+/// Rows of a batch that one task of an elementwise operation handles. A multiple of 4, so that a task's noise begins with a
+/// whole block of the generator whatever the number of columns.
+const ROWS_PER_TASK: usize = 16;
+
+/// Parameters that one task of Adam handles: four arrays of them fit into a core's second-level cache.
+const PARAMETERS_PER_TASK: usize = 32 * 1024;
+
+/// Images of a byte a pixel, and the order in which batches take them.
+pub struct Images {
+    pixels: Vec<u8>,
+    pixels_per_image: usize,
+    order: Vec<u32>,
+    position: usize,
+}
+
+/// The CPU backend.
+pub struct Cpu {
+    pool: Pool,
+    arch: Arch,
+    hyperparameters: Hyperparameters,
+    steps: HashMap<Stream, u64>,
+    /// The step being carried out.
+    current: Step,
+    sums: Sums,
+    non_finite: Option<NonFinite>,
+    /// One partial loss a task, added in the order of tasks.
+    partial: Vec<f64>,
+}
+
+impl Cpu {
+    /// A backend that works on `threads` threads, at least one.
+    ///
+    /// # Errors
+    /// [`Error::Threads`] where the system refuses one.
+    pub fn new(threads: usize) -> Result<Self, Error> {
+        let pool = Pool::new(threads.max(1)).map_err(|source| Error::Threads { threads, source })?;
+        Ok(Self {
+            pool,
+            arch: Arch::new(),
+            hyperparameters: Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 },
+            steps: HashMap::new(),
+            current: Step { stream: Stream::Training, rows: 0 },
+            sums: Sums::default(),
+            non_finite: None,
+            partial: Vec::new(),
+        })
+    }
+
+    /// How many threads it works on.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// Where the noise of the current step begins.
+    fn address(&self) -> Address {
+        let stream = self.current.stream;
+        Address { seed: self.hyperparameters.seed, stream, step: self.step(stream) }
+    }
+
+    /// Adds up the first `tasks` partial losses. If the sum is not finite, keeps the first number of `suspects` that explains it.
+    fn add_up(&mut self, tasks: usize, suspects: &[Suspect<'_>]) -> f64 {
+        let sum: f64 = self.partial[..tasks].iter().sum();
+        if !sum.is_finite() && self.non_finite.is_none() {
+            let step = self.step(self.current.stream);
+            let found = suspects.iter().find_map(|suspect| suspect.find(step));
+            let Suspect { tensor, .. } = suspects[0];
+            self.non_finite = found.or(Some(NonFinite { step, tensor, row: 0, column: 0, value: sum as f32 }));
+        }
+        sum
+    }
+}
+
+/// A tensor that a loss was computed from: some columns of a row-major matrix.
+struct Suspect<'a> {
+    tensor: &'static str,
+    values: &'a [f32],
+    stride: usize,
+    columns: Range<usize>,
+    /// Whether a value makes the loss infinite or NaN.
+    breaks: fn(f32) -> bool,
+}
+
+impl Suspect<'_> {
+    fn find(&self, step: u64) -> Option<NonFinite> {
+        let place = |i: usize| (i / self.stride, i % self.stride);
+        let guilty = |i: &usize| self.columns.contains(&place(*i).1) && (self.breaks)(self.values[*i]);
+        let index = (0..self.values.len()).find(guilty)?;
+        let (row, column) = place(index);
+        let column = column - self.columns.start;
+        Some(NonFinite { step, tensor: self.tensor, row, column, value: self.values[index] })
+    }
+}
+
+/// How many tasks handle `rows` rows of an elementwise operation, and which rows task `i` handles.
+fn row_tasks(rows: usize) -> (usize, impl Fn(usize) -> Range<usize>) {
+    (rows.div_ceil(ROWS_PER_TASK), move |i| i * ROWS_PER_TASK..((i + 1) * ROWS_PER_TASK).min(rows))
+}
+
+/// Makes room for one partial sum a task. The first step of a kind may grow it; later ones find it large enough.
+fn reserve(partial: &mut Vec<f64>, tasks: usize) {
+    if partial.len() < tasks {
+        partial.resize(tasks, 0.0);
+    }
+}
+
+impl Backend for Cpu {
+    type Buffer = Vec<f32>;
+    type Images = Images;
+
+    fn zeros(&mut self, len: usize) -> Result<Vec<f32>, Error> {
+        let mut buffer = Vec::new();
+        let bytes = len.saturating_mul(size_of::<f32>());
+        buffer.try_reserve_exact(len).map_err(|_| Error::OutOfMemory { bytes, purpose: "a buffer" })?;
+        buffer.resize(len, 0.0);
+        Ok(buffer)
+    }
+
+    fn write(&mut self, buffer: &mut Vec<f32>, values: &[f32]) -> Result<(), Error> {
+        buffer[..values.len()].copy_from_slice(values);
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &Vec<f32>, len: usize) -> Result<Vec<f32>, Error> {
+        Ok(buffer[..len].to_vec())
+    }
+
+    fn load_images(&mut self, pixels: Vec<u8>, pixels_per_image: usize) -> Result<Images, Error> {
+        let order = (0..(pixels.len() / pixels_per_image) as u32).collect();
+        Ok(Images { pixels, pixels_per_image, order, position: 0 })
+    }
+
+    fn set_order(&mut self, images: &mut Images, order: &[u32], position: usize) -> Result<(), Error> {
+        images.order.clear();
+        images.order.extend_from_slice(order);
+        images.position = position;
+        Ok(())
+    }
+
+    fn set_hyperparameters(&mut self, hyperparameters: Hyperparameters) {
+        self.hyperparameters = hyperparameters;
+    }
+
+    fn set_step(&mut self, stream: Stream, step: u64) {
+        self.steps.insert(stream, step);
+    }
+
+    fn step(&self, stream: Stream) -> u64 {
+        self.steps.get(&stream).copied().unwrap_or(0)
+    }
+
+    fn set_sums(&mut self, sums: Sums) {
+        self.sums = sums;
+    }
+
+    fn sums(&mut self) -> Result<Sums, Error> {
+        Ok(self.sums.clone())
+    }
+
+    fn non_finite(&mut self) -> Result<Option<NonFinite>, Error> {
+        Ok(self.non_finite)
+    }
+
+    fn run(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), Error> {
+        self.current = step;
+        body(self);
+        *self.steps.entry(step.stream).or_insert(0) += 1;
+        Ok(())
+    }
+
+    fn gather(&mut self, images: &mut Images, batch: &mut Vec<f32>) {
+        let (rows, pixels) = (self.current.rows, images.pixels_per_image);
+        let order = &images.order[images.position..images.position + rows];
+        let (arch, source) = (self.arch, &images.pixels);
+        let batch = Parts::new(&mut batch[..rows * pixels]);
+        let (tasks, rows_of) = row_tasks(rows);
+        self.pool.run(tasks, &|task| {
+            for row in rows_of(task) {
+                let first = order[row] as usize * pixels;
+                // SAFETY: a row belongs to one task.
+                let out = unsafe { batch.part(row * pixels..(row + 1) * pixels) };
+                arch.dispatch(|| loops::bytes_to_unit(&source[first..first + pixels], out));
+            }
+        });
+        images.position += rows;
+        self.sums.images += rows as u64;
+    }
+
+    fn standard_normal(&mut self, out: &mut Vec<f32>, columns: usize) {
+        let (arch, address, rows) = (self.arch, self.address(), self.current.rows);
+        let out = Parts::new(&mut out[..rows * columns]);
+        let (tasks, rows_of) = row_tasks(rows);
+        self.pool.run(tasks, &|task| {
+            let rows = rows_of(task);
+            let elements = rows.start * columns..rows.end * columns;
+            // SAFETY: a row belongs to one task.
+            let part = unsafe { out.part(elements.clone()) };
+            arch.dispatch(|| fill_standard_normal(address, elements.start, part));
+        });
+    }
+
+    fn linear(&mut self, layer: Linear, params: &Vec<f32>, x: &Vec<f32>, y: &mut Vec<f32>, activation: Activation) {
+        let (arch, rows) = (self.arch, self.current.rows);
+        let (weight, bias) = layer.parameters(params);
+        let (x, w_t) = (Operand::row_major(x, layer.inputs), Operand::row_major(weight, layer.inputs).transposed());
+        let y = Parts::new(&mut y[..rows * layer.outputs]);
+        let strips = strips(layer.outputs);
+        self.pool.run(strips.count, &|task| {
+            let columns = strips.range(task);
+            let size = (rows, columns.len(), layer.inputs);
+            // SAFETY: a column belongs to one strip.
+            unsafe { product(size, &y, columns.start, layer.outputs, x, w_t.from_column(columns.start)) };
+            for row in 0..rows {
+                let first = row * layer.outputs;
+                // SAFETY: as above.
+                let y = unsafe { y.part(first + columns.start..first + columns.end) };
+                arch.dispatch(|| loops::bias_activation(&bias[columns.clone()], activation, y));
+            }
+        });
+    }
+
+    fn linear_bce(
+        &mut self,
+        layer: Linear,
+        params: &Vec<f32>,
+        x: &Vec<f32>,
+        target: &Vec<f32>,
+        dlogits: &mut Vec<f32>,
+    ) {
+        let (arch, rows) = (self.arch, self.current.rows);
+        let (weight, bias) = layer.parameters(params);
+        let (x, w_t) = (Operand::row_major(x, layer.inputs), Operand::row_major(weight, layer.inputs).transposed());
+        let out = Parts::new(&mut dlogits[..rows * layer.outputs]);
+        let strips = strips(layer.outputs);
+        reserve(&mut self.partial, strips.count);
+        let partial = Parts::new(&mut self.partial);
+        self.pool.run(strips.count, &|task| {
+            let columns = strips.range(task);
+            let size = (rows, columns.len(), layer.inputs);
+            // SAFETY: a column belongs to one strip.
+            unsafe { product(size, &out, columns.start, layer.outputs, x, w_t.from_column(columns.start)) };
+            let mut bce = 0.0;
+            for row in 0..rows {
+                let part = row * layer.outputs + columns.start..row * layer.outputs + columns.end;
+                // SAFETY: as above.
+                let a = unsafe { out.part(part.clone()) };
+                bce += arch.dispatch(|| loops::bce_and_gradient(&bias[columns.clone()], &target[part.clone()], a));
+            }
+            // SAFETY: a task has one element.
+            let partial = unsafe { partial.part(task..task + 1) };
+            partial[0] = bce;
+        });
+        let (values, stride) = (&dlogits[..rows * layer.outputs], layer.outputs);
+        let breaks = |gradient: f32| !gradient.is_finite();
+        self.sums.bce +=
+            self.add_up(strips.count, &[Suspect { tensor: "logits", values, stride, columns: 0..stride, breaks }]);
+    }
+
+    fn linear_backward(
+        &mut self,
+        layer: Linear,
+        params: &Vec<f32>,
+        x: &Vec<f32>,
+        dy: &Vec<f32>,
+        grads: &mut Vec<f32>,
+        input: Option<InputGradient<'_, Vec<f32>>>,
+    ) {
+        let (arch, rows, Linear { inputs, outputs, .. }) = (self.arch, self.current.rows, layer);
+        let (weight, _) = layer.parameters(params);
+        let dy_matrix = Operand::row_major(dy, outputs);
+        let grads = Parts::new(grads);
+        let gradient_strips = strips(outputs);
+        let gradients = |task: usize| {
+            let units = gradient_strips.range(task);
+            let (size, first) = ((units.len(), inputs, rows), layer.weight + units.start * inputs);
+            let (dy_t, x) = (dy_matrix.from_column(units.start).transposed(), Operand::row_major(x, inputs));
+            // SAFETY: a unit's weights and bias belong to one strip, and those of a layer to nothing else.
+            unsafe { product(size, &grads, first, inputs, dy_t, x) };
+            // SAFETY: as above.
+            let db = unsafe { grads.part(layer.bias + units.start..layer.bias + units.end) };
+            arch.dispatch(|| loops::column_sums(&dy[..rows * outputs], outputs, units.clone(), db));
+        };
+        let Some(InputGradient { dx, activation }) = input else {
+            return self.pool.run(gradient_strips.count, &gradients);
+        };
+        let dx = Parts::new(&mut dx[..rows * inputs]);
+        let input_strips = strips(inputs);
+        let input_gradient = |task: usize| {
+            let columns = input_strips.range(task);
+            let w = Operand::row_major(weight, inputs).from_column(columns.start);
+            // SAFETY: a column belongs to one strip.
+            unsafe { product((rows, columns.len(), outputs), &dx, columns.start, inputs, dy_matrix, w) };
+            for row in 0..rows {
+                let part = row * inputs + columns.start..row * inputs + columns.end;
+                // SAFETY: as above.
+                let dx = unsafe { dx.part(part.clone()) };
+                arch.dispatch(|| loops::times_derivative(activation, &x[part.clone()], dx));
+            }
+        };
+        // The two products need nothing of each other, so they share one burst.
+        self.pool.run(input_strips.count + gradient_strips.count, &|task| match task.checked_sub(input_strips.count) {
+            None => input_gradient(task),
+            Some(task) => gradients(task),
+        });
+    }
+
+    fn reparameterise(
+        &mut self,
+        latent: usize,
+        posterior: &Vec<f32>,
+        noise: Noise,
+        eps: &mut Vec<f32>,
+        z: &mut Vec<f32>,
+    ) {
+        let (arch, rows, address) = (self.arch, self.current.rows, self.address());
+        let (eps, z) = (Parts::new(&mut eps[..rows * latent]), Parts::new(&mut z[..rows * latent]));
+        let (tasks, rows_of) = row_tasks(rows);
+        reserve(&mut self.partial, tasks);
+        let partial = Parts::new(&mut self.partial);
+        let sample = |task: usize| {
+            let part = rows_of(task).start * latent..rows_of(task).end * latent;
+            // SAFETY: a row belongs to one task, and a task has one partial sum.
+            let (eps, z, partial) =
+                unsafe { (eps.part(part.clone()), z.part(part.clone()), partial.part(task..task + 1)) };
+            if noise == Noise::Drawn {
+                arch.dispatch(|| fill_standard_normal(address, part.start, eps));
+            }
+            let posterior = &posterior[2 * part.start..2 * part.end];
+            partial[0] = arch.dispatch(|| match noise {
+                Noise::Mean => loops::mean_and_kl(latent, posterior, z),
+                Noise::Drawn | Noise::Given => loops::sample_and_kl(latent, posterior, eps, z),
+            });
+        };
+        let (sum, squares) = (&mut self.sums.mean[..], &mut self.sums.mean_squared[..]);
+        let moments = Parts::new(sum);
+        let squares = Parts::new(squares);
+        self.pool.run(tasks + 1, &|task| {
+            if task < tasks {
+                return sample(task);
+            }
+            // SAFETY: this is the one task that touches the moments.
+            let (sum, squares) = unsafe { (moments.part(0..latent), squares.part(0..latent)) };
+            arch.dispatch(|| loops::add_moments(latent, &posterior[..2 * rows * latent], sum, squares));
+        });
+        let posterior = &posterior[..2 * rows * latent];
+        let suspect =
+            |tensor, columns, breaks| Suspect { tensor, values: posterior, stride: 2 * latent, columns, breaks };
+        let mean = suspect("mean", 0..latent, |m| !(m * m).is_finite());
+        let log_var = suspect("log_var", latent..2 * latent, |v| !v.is_finite() || math::exp(v).is_infinite());
+        self.sums.kl += self.add_up(tasks, &[mean, log_var]);
+    }
+
+    fn reparameterise_backward(
+        &mut self,
+        latent: usize,
+        posterior: &Vec<f32>,
+        eps: &Vec<f32>,
+        dz: &Vec<f32>,
+        dposterior: &mut Vec<f32>,
+    ) {
+        let (arch, rows, beta) = (self.arch, self.current.rows, self.hyperparameters.beta as f32);
+        let out = Parts::new(&mut dposterior[..2 * rows * latent]);
+        let (tasks, rows_of) = row_tasks(rows);
+        self.pool.run(tasks, &|task| {
+            let part = rows_of(task).start * latent..rows_of(task).end * latent;
+            let double = 2 * part.start..2 * part.end;
+            // SAFETY: a row belongs to one task.
+            let out = unsafe { out.part(double.clone()) };
+            let (eps, dz) = (&eps[part.clone()], &dz[part]);
+            arch.dispatch(|| loops::posterior_gradient(latent, beta, &posterior[double], eps, dz, out));
+        });
+    }
+
+    fn adam(
+        &mut self,
+        len: usize,
+        params: &mut Vec<f32>,
+        grads: &Vec<f32>,
+        first_moment: &mut Vec<f32>,
+        second_moment: &mut Vec<f32>,
+    ) {
+        if self.non_finite.is_some() {
+            return;
+        }
+        let t = self.step(Stream::Training) as f64 + 1.0;
+        let step_size = self.hyperparameters.learning_rate / (1.0 - adam::BETA_1.powf(t));
+        let root_scale = 1.0 / (1.0 - adam::BETA_2.powf(t)).sqrt();
+        let (step_size, root_scale) = (step_size as f32, root_scale as f32);
+        let arch = self.arch;
+        let (p, m, v) = (Parts::new(params), Parts::new(first_moment), Parts::new(second_moment));
+        self.pool.run(len.div_ceil(PARAMETERS_PER_TASK), &|task| {
+            let part = task * PARAMETERS_PER_TASK..((task + 1) * PARAMETERS_PER_TASK).min(len);
+            // SAFETY: a parameter belongs to one task.
+            let (p, m, v) = unsafe { (p.part(part.clone()), m.part(part.clone()), v.part(part.clone())) };
+            arch.dispatch(|| loops::adam(step_size, root_scale, p, &grads[part], m, v));
+        });
+    }
+}
+
+impl Linear {
+    /// This layer's weight and bias in an arena.
+    fn parameters(self, arena: &[f32]) -> (&[f32], &[f32]) {
+        let weight = &arena[self.weight..self.weight + self.inputs * self.outputs];
+        (weight, &arena[self.bias..self.bias + self.outputs])
+    }
+}

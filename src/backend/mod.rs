@@ -1,0 +1,302 @@
+//! The operations that a training step is made of, and the devices that carry them out.
+//!
+//! Operations only *enqueue*: they return nothing and cannot fail. A step's body is a closure handed to [`Backend::run`]; the
+//! CPU carries it out at once, a GPU may record it and replay the recording as long as [`Step`] is the same. So a body
+//! must depend on nothing but the step and the buffers it names: counters, learning rate, beta and loss sums live in the
+//! backend. What came of it is read explicitly, with [`Backend::read`] and [`Backend::sums`].
+//!
+//! Matrices are row-major f32, one image a row. A buffer may have room for more rows than the step has.
+
+pub mod cpu;
+
+use serde::{Deserialize, Serialize};
+
+use crate::noise::Stream;
+
+/// LeakyReLU's slope for negative arguments, the tutorial's 0.2.
+pub const NEGATIVE_SLOPE: f32 = 0.2;
+
+/// Adam's constants (Kingma and Ba 2015, algorithm 1, with their suggested values).
+pub mod adam {
+    /// Decay of the first moment.
+    pub const BETA_1: f64 = 0.9;
+    /// Decay of the second moment.
+    pub const BETA_2: f64 = 0.999;
+    /// Added to the root of the second moment.
+    pub const EPSILON: f64 = 1e-8;
+}
+
+/// Why a backend could not do as it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Worker threads could not be started.
+    #[error("cannot start {threads} threads: {source}; choose fewer with --threads")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Memory ran out.
+    #[error("cannot allocate {bytes} bytes for {purpose}; choose a smaller --batch-size, --hidden-dim or --latent-dim")]
+    OutOfMemory {
+        /// The size asked for.
+        bytes: usize,
+        /// What it was for.
+        purpose: &'static str,
+    },
+}
+
+/// What is applied to a linear layer's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    Identity,
+    /// `a` where positive, [`NEGATIVE_SLOPE`] `a` elsewhere.
+    LeakyRelu,
+    /// 1 / (1 + e^-a).
+    Sigmoid,
+}
+
+/// A linear layer: y = x W^T + b, with W `[outputs, inputs]` and b `[outputs]` at these offsets of an arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linear {
+    /// Columns of x.
+    pub inputs: usize,
+    /// Columns of y.
+    pub outputs: usize,
+    /// Offset of W.
+    pub weight: usize,
+    /// Offset of b.
+    pub bias: usize,
+}
+
+/// Where [`Backend::reparameterise`] takes its standard normals from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noise {
+    /// Drawn at the step's address and written to the noise buffer.
+    Drawn,
+    /// Whatever the noise buffer holds.
+    Given,
+    /// None: z is the mean. The noise buffer is not touched.
+    Mean,
+}
+
+/// What a step is for and how many images it handles. Equal steps have equal bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Step {
+    /// The stream that its noise comes from; each stream counts its own steps.
+    pub stream: Stream,
+    /// Images in this step's batch.
+    pub rows: usize,
+}
+
+/// What a step needs to know beside its operands. It may change between steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hyperparameters {
+    /// Adam's step size.
+    pub learning_rate: f64,
+    /// Weight of the KL divergence in the loss.
+    pub beta: f64,
+    /// Seed of all noise.
+    pub seed: u64,
+}
+
+/// What was summed since [`Backend::set_sums`], over all images of all steps. In nats.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// How many images.
+    pub images: u64,
+    /// Binary cross-entropy.
+    pub bce: f64,
+    /// KL divergence of the posteriors from the prior, not weighted by beta.
+    pub kl: f64,
+    /// For each latent unit: its posterior mean.
+    pub mean: Vec<f64>,
+    /// For each latent unit: the square of its posterior mean.
+    pub mean_squared: Vec<f64>,
+}
+
+impl Sums {
+    /// Zeros, with room for `units` latent units (0 for a model without posterior).
+    pub fn zeros(units: usize) -> Self {
+        Self { mean: vec![0.0; units], mean_squared: vec![0.0; units], ..Self::default() }
+    }
+}
+
+/// The first number that was not finite. From there on parameters are not updated any more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NonFinite {
+    /// The step of the stream in which it appeared, from 0.
+    pub step: u64,
+    /// The tensor.
+    pub tensor: &'static str,
+    /// The image in the batch.
+    pub row: usize,
+    /// The column.
+    pub column: usize,
+    /// The value found.
+    pub value: f32,
+}
+
+/// What [`Backend::linear_backward`] needs to compute the gradient at a layer's input.
+pub struct InputGradient<'a, S> {
+    /// Receives dL/d(pre-activation of x), `[rows, inputs]`.
+    pub dx: &'a mut S,
+    /// The activation that made x. Only [`Activation::Identity`] and [`Activation::LeakyRelu`] make inputs of layers.
+    pub activation: Activation,
+}
+
+/// A device and the operations on it.
+pub trait Backend {
+    /// f32 values that lie where the backend computes.
+    type Buffer;
+    /// Images of one byte a pixel, and the order in which batches take them.
+    type Images;
+
+    /// A buffer of `len` zeros.
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn zeros(&mut self, len: usize) -> Result<Self::Buffer, Error>;
+
+    /// Copies `values` to the front of `buffer`.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn write(&mut self, buffer: &mut Self::Buffer, values: &[f32]) -> Result<(), Error>;
+
+    /// The first `len` elements of `buffer`, after everything enqueued has been done.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn read(&mut self, buffer: &Self::Buffer, len: usize) -> Result<Vec<f32>, Error>;
+
+    /// Takes over `pixels`, whole images of `pixels_per_image` bytes, to be read in order.
+    ///
+    /// # Errors
+    /// Out of memory.
+    fn load_images(&mut self, pixels: Vec<u8>, pixels_per_image: usize) -> Result<Self::Images, Error>;
+
+    /// Sets the order of the images (a list of their indices) and the place in it from which the next batch is taken.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn set_order(&mut self, images: &mut Self::Images, order: &[u32], position: usize) -> Result<(), Error>;
+
+    /// Sets what the steps to come will use.
+    fn set_hyperparameters(&mut self, hyperparameters: Hyperparameters);
+
+    /// Sets the number of the next step of `stream`. Every stream begins at 0.
+    fn set_step(&mut self, stream: Stream, step: u64);
+
+    /// The number of the next step of `stream`.
+    fn step(&self, stream: Stream) -> u64;
+
+    /// Sets the sums that steps add to.
+    fn set_sums(&mut self, sums: Sums);
+
+    /// The sums so far.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn sums(&mut self) -> Result<Sums, Error>;
+
+    /// The first number that was not finite, if there was one.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn non_finite(&mut self) -> Result<Option<NonFinite>, Error>;
+
+    /// Carries out `body` as the next step of its stream.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn run(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), Error>;
+
+    /// batch `[rows, pixels]` = the next images in order, bytes divided by 255. Counts them in [`Sums::images`].
+    fn gather(&mut self, images: &mut Self::Images, batch: &mut Self::Buffer);
+
+    /// out `[rows, columns]` = standard normals at the step's address.
+    fn standard_normal(&mut self, out: &mut Self::Buffer, columns: usize);
+
+    /// y `[rows, outputs]` = activation(x W^T + b), x `[rows, inputs]`.
+    fn linear(
+        &mut self,
+        layer: Linear,
+        params: &Self::Buffer,
+        x: &Self::Buffer,
+        y: &mut Self::Buffer,
+        activation: Activation,
+    );
+
+    /// The output layer and its loss: logits a = x W^T + b; adds the binary cross-entropy of sigmoid(a) against `target`
+    /// to the sums and writes its gradient at the logits.
+    ///
+    /// BCE(a, t) = max(a, 0) - a t + ln(1 + e^-|a|), which is -t ln s - (1 - t) ln(1 - s) at s = sigmoid(a) without the
+    /// cancellation and the infinite logarithms of the latter. d BCE / da = sigmoid(a) - t.
+    /// `target` and `dlogits` are `[rows, outputs]`.
+    fn linear_bce(
+        &mut self,
+        layer: Linear,
+        params: &Self::Buffer,
+        x: &Self::Buffer,
+        target: &Self::Buffer,
+        dlogits: &mut Self::Buffer,
+    );
+
+    /// Both gradients of a linear layer, from dy = dL/d(x W^T + b) `[rows, outputs]`.
+    ///
+    /// y_ij = sum_k x_ik W_jk + b_j, so dL/dW_jk = sum_i dy_ij x_ik, that is dW = dy^T x, and dL/db_j = sum_i dy_ij; both are
+    /// written to `grads` at the layer's offsets. dL/dx_ik = sum_j dy_ij W_jk, that is dy W; where x = f(p) came from an
+    /// activation, the gradient at p is that times f'(p). LeakyReLU's f' is 1 where x > 0 and [`NEGATIVE_SLOPE`] elsewhere: it
+    /// keeps the sign, so x tells.
+    fn linear_backward(
+        &mut self,
+        layer: Linear,
+        params: &Self::Buffer,
+        x: &Self::Buffer,
+        dy: &Self::Buffer,
+        grads: &mut Self::Buffer,
+        input: Option<InputGradient<'_, Self::Buffer>>,
+    );
+
+    /// Samples the posterior and adds its divergence from the prior to the sums (Kingma and Welling 2014).
+    ///
+    /// `posterior` is `[rows, 2 latent]`: mean m beside log variance v. z = m + e^(v/2) noise, `[rows, latent]`, and
+    /// KL = -1/2 sum(1 + v - m^2 - e^v). Adds m and m^2 of every unit to [`Sums::mean`] and [`Sums::mean_squared`].
+    fn reparameterise(
+        &mut self,
+        latent: usize,
+        posterior: &Self::Buffer,
+        noise: Noise,
+        eps: &mut Self::Buffer,
+        z: &mut Self::Buffer,
+    );
+
+    /// The gradient at the posterior's parameters, from dz = dL/dz `[rows, latent]`, for a z that was sampled with `eps`.
+    ///
+    /// z = m + e^(v/2) eps gives dz/dm = 1 and dz/dv = eps e^(v/2) / 2; KL gives m and (e^v - 1) / 2. So
+    /// dL/dm = dz + beta m and dL/dv = dz eps e^(v/2) / 2 + beta (e^v - 1) / 2.
+    fn reparameterise_backward(
+        &mut self,
+        latent: usize,
+        posterior: &Self::Buffer,
+        eps: &Self::Buffer,
+        dz: &Self::Buffer,
+        dposterior: &mut Self::Buffer,
+    );
+
+    /// One step of Adam over a whole arena of `len` parameters, unless a number was not finite before.
+    ///
+    /// With t the number of this step from 1 (Kingma and Ba 2015, algorithm 1): m = beta_1 m + (1 - beta_1) g,
+    /// v = beta_2 v + (1 - beta_2) g^2, p = p - lr (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon).
+    fn adam(
+        &mut self,
+        len: usize,
+        params: &mut Self::Buffer,
+        grads: &Self::Buffer,
+        first_moment: &mut Self::Buffer,
+        second_moment: &mut Self::Buffer,
+    );
+}

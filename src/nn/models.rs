@@ -1,0 +1,380 @@
+//! The vanilla and the variational autoencoder, and their losses.
+
+use super::perceptron::{Decoder, Encoder, Hidden, Perceptron, VariationalEncoder};
+use super::{Dims, Kind, Parameters};
+use crate::backend::{Activation, Backend, Error, Noise, Step};
+use crate::noise::Stream;
+use crate::tensor::Layout;
+
+/// What the training loop needs of a model.
+///
+/// The required methods enqueue parts of a step and are called inside [`Backend::run`]; the provided ones are whole steps.
+pub trait Autoencoder<B: Backend> {
+    /// Which model this is.
+    fn kind(&self) -> Kind;
+
+    /// The sizes of its layers.
+    fn dims(&self) -> Dims;
+
+    /// The most images a step can take.
+    fn batch_size(&self) -> usize;
+
+    /// Its parameters.
+    fn parameters(&self) -> &Parameters<B>;
+
+    /// Its parameters, to be changed.
+    fn parameters_mut(&mut self) -> &mut Parameters<B>;
+
+    /// The images of the step, `[rows, pixels]`.
+    fn input_mut(&mut self) -> &mut B::Buffer;
+
+    /// What the last loss (gradient at the logits) or reconstruction (x_hat) left, `[rows, pixels]`.
+    fn output(&self) -> &B::Buffer;
+
+    /// Enqueues forward pass and loss.
+    fn loss(&mut self, backend: &mut B, noise: Noise);
+
+    /// Enqueues the backward pass of the last loss.
+    fn backward(&mut self, backend: &mut B);
+
+    /// Enqueues the reconstruction of the input from its code, for the VAE the posterior's mean.
+    fn reconstruct(&mut self, backend: &mut B);
+
+    /// Trains on the next `rows` images: loss, gradients, Adam.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn train_step(&mut self, backend: &mut B, images: &mut B::Images, rows: usize) -> Result<(), Error> {
+        backend.run(Step { stream: Stream::Training, rows }, |backend| {
+            backend.gather(images, self.input_mut());
+            self.loss(backend, Noise::Drawn);
+            self.backward(backend);
+            self.parameters_mut().adam(backend);
+        })
+    }
+
+    /// Adds the losses of the next `rows` images to the sums.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn evaluation_step(
+        &mut self,
+        backend: &mut B,
+        images: &mut B::Images,
+        rows: usize,
+        noise: Noise,
+    ) -> Result<(), Error> {
+        backend.run(Step { stream: Stream::Validation, rows }, |backend| {
+            backend.gather(images, self.input_mut());
+            self.loss(backend, noise);
+        })
+    }
+
+    /// The next `rows` images and their reconstructions, `[rows, pixels]` each.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn reconstruct_next(
+        &mut self,
+        backend: &mut B,
+        images: &mut B::Images,
+        rows: usize,
+    ) -> Result<(Vec<f32>, Vec<f32>), Error> {
+        backend.run(Step { stream: Stream::Validation, rows }, |backend| {
+            backend.gather(images, self.input_mut());
+            self.reconstruct(backend);
+        })?;
+        let len = rows * self.dims().input;
+        Ok((backend.read(self.input_mut(), len)?, backend.read(self.output(), len)?))
+    }
+}
+
+/// What both models hold beside their encoder: parameters, decoder and the buffers of one step.
+struct Common<B: Backend> {
+    dims: Dims,
+    batch_size: usize,
+    parameters: Parameters<B>,
+    decoder: Decoder,
+    x: B::Buffer,
+    encoder_hidden: Hidden<B::Buffer>,
+    z: B::Buffer,
+    decoder_hidden: Hidden<B::Buffer>,
+    output: B::Buffer,
+    /// Gradients at the hidden layers, of the decoder and then of the encoder.
+    dhidden: Hidden<B::Buffer>,
+    dz: B::Buffer,
+}
+
+impl<B: Backend> Common<B> {
+    fn new(
+        backend: &mut B,
+        (layout, decoder): (Layout, Decoder),
+        dims: Dims,
+        batch_size: usize,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            dims,
+            batch_size,
+            parameters: Parameters::new(backend, layout, seed)?,
+            decoder,
+            x: backend.zeros(batch_size * dims.input)?,
+            encoder_hidden: Hidden::zeros(backend, batch_size, dims.hidden)?,
+            z: backend.zeros(batch_size * dims.latent)?,
+            decoder_hidden: Hidden::zeros(backend, batch_size, dims.hidden)?,
+            output: backend.zeros(batch_size * dims.input)?,
+            dhidden: Hidden::zeros(backend, batch_size, dims.hidden)?,
+            dz: backend.zeros(batch_size * dims.latent)?,
+        })
+    }
+
+    /// From the code to the loss and its gradient at the logits.
+    fn decoder_loss(&mut self, backend: &mut B) {
+        let params = &self.parameters.values.storage;
+        let decoder = self.decoder.0;
+        decoder.hidden(backend, params, &self.z, &mut self.decoder_hidden);
+        backend.linear_bce(decoder.last, params, &self.decoder_hidden.second, &self.x, &mut self.output);
+    }
+
+    /// From the gradient at the logits to the one at the code.
+    fn decoder_backward(&mut self, backend: &mut B) {
+        self.decoder.0.backward(
+            backend,
+            &self.parameters.values.storage,
+            &self.z,
+            &self.decoder_hidden,
+            &self.output,
+            &mut self.dhidden,
+            &mut self.parameters.gradients.storage,
+            Some(&mut self.dz),
+        );
+    }
+
+    fn decode(&mut self, backend: &mut B) {
+        let params = &self.parameters.values.storage;
+        self.decoder.decode(backend, params, &self.z, &mut self.decoder_hidden, &mut self.output);
+    }
+
+    fn encoder_hidden(&mut self, backend: &mut B, encoder: Perceptron) {
+        encoder.hidden(backend, &self.parameters.values.storage, &self.x, &mut self.encoder_hidden);
+    }
+}
+
+/// The vanilla autoencoder: x -> z -> x_hat.
+pub struct VanillaAE<B: Backend> {
+    encoder: Encoder,
+    common: Common<B>,
+}
+
+impl<B: Backend> VanillaAE<B> {
+    /// A freshly initialised model, with buffers for batches of up to `batch_size` images.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn new(backend: &mut B, dims: Dims, batch_size: usize, seed: u64) -> Result<Self, Error> {
+        let mut layout = Layout::default();
+        let encoder = Encoder::new(&mut layout, dims);
+        let decoder = Decoder::new(&mut layout, dims);
+        Ok(Self { encoder, common: Common::new(backend, (layout, decoder), dims, batch_size, seed)? })
+    }
+
+    /// The codes of the last loss or reconstruction, `[rows, latent]`.
+    pub fn code(&self) -> &B::Buffer {
+        &self.common.z
+    }
+
+    fn encode(&mut self, backend: &mut B) {
+        let Self { encoder, common } = self;
+        common.encoder_hidden(backend, encoder.0);
+        let params = &common.parameters.values.storage;
+        backend.linear(encoder.0.last, params, &common.encoder_hidden.second, &mut common.z, Activation::Identity);
+    }
+}
+
+/// Enqueues the vanilla loss of the model's input: L = BCE(x_hat, x), summed over pixels and images, from the logits.
+///
+/// Its gradient at the logits, sigmoid(a) - x, is left for [`Autoencoder::backward`].
+pub fn vanilla_loss<B: Backend>(backend: &mut B, model: &mut VanillaAE<B>) {
+    model.encode(backend);
+    model.common.decoder_loss(backend);
+}
+
+impl<B: Backend> Autoencoder<B> for VanillaAE<B> {
+    fn kind(&self) -> Kind {
+        Kind::Vanilla
+    }
+
+    fn dims(&self) -> Dims {
+        self.common.dims
+    }
+
+    fn batch_size(&self) -> usize {
+        self.common.batch_size
+    }
+
+    fn parameters(&self) -> &Parameters<B> {
+        &self.common.parameters
+    }
+
+    fn parameters_mut(&mut self) -> &mut Parameters<B> {
+        &mut self.common.parameters
+    }
+
+    fn input_mut(&mut self) -> &mut B::Buffer {
+        &mut self.common.x
+    }
+
+    fn output(&self) -> &B::Buffer {
+        &self.common.output
+    }
+
+    fn loss(&mut self, backend: &mut B, _noise: Noise) {
+        vanilla_loss(backend, self);
+    }
+
+    fn backward(&mut self, backend: &mut B) {
+        let Self { encoder, common } = self;
+        common.decoder_backward(backend);
+        encoder.0.backward(
+            backend,
+            &common.parameters.values.storage,
+            &common.x,
+            &common.encoder_hidden,
+            &common.dz,
+            &mut common.dhidden,
+            &mut common.parameters.gradients.storage,
+            None,
+        );
+    }
+
+    fn reconstruct(&mut self, backend: &mut B) {
+        self.encode(backend);
+        self.common.decode(backend);
+    }
+}
+
+/// The variational autoencoder: x -> posterior N(mean, e^log_var) -> z -> x_hat.
+pub struct VariationalAE<B: Backend> {
+    encoder: VariationalEncoder,
+    common: Common<B>,
+    /// Mean beside log variance, `[rows, 2 latent]`.
+    posterior: B::Buffer,
+    eps: B::Buffer,
+    dposterior: B::Buffer,
+}
+
+impl<B: Backend> VariationalAE<B> {
+    /// A freshly initialised model, with buffers for batches of up to `batch_size` images.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn new(backend: &mut B, dims: Dims, batch_size: usize, seed: u64) -> Result<Self, Error> {
+        let mut layout = Layout::default();
+        let encoder = VariationalEncoder::new(&mut layout, dims);
+        let decoder = Decoder::new(&mut layout, dims);
+        Ok(Self {
+            encoder,
+            posterior: backend.zeros(2 * batch_size * dims.latent)?,
+            eps: backend.zeros(batch_size * dims.latent)?,
+            dposterior: backend.zeros(2 * batch_size * dims.latent)?,
+            common: Common::new(backend, (layout, decoder), dims, batch_size, seed)?,
+        })
+    }
+
+    /// The noise of the next loss with [`Noise::Given`], `[rows, latent]`.
+    pub fn noise_mut(&mut self) -> &mut B::Buffer {
+        &mut self.eps
+    }
+
+    /// Mean beside log variance of the last loss or reconstruction, `[rows, 2 latent]`.
+    pub fn posterior(&self) -> &B::Buffer {
+        &self.posterior
+    }
+
+    /// `rows` images decoded from codes drawn from the prior, `[rows, pixels]`. Step 0 of the sampling stream is drawn each time,
+    /// so that pictures of different epochs show the same codes.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn sample(&mut self, backend: &mut B, rows: usize) -> Result<Vec<f32>, Error> {
+        backend.set_step(Stream::Sampling, 0);
+        backend.run(Step { stream: Stream::Sampling, rows }, |backend| {
+            backend.standard_normal(&mut self.common.z, self.common.dims.latent);
+            self.common.decode(backend);
+        })?;
+        backend.read(&self.common.output, rows * self.common.dims.input)
+    }
+
+    fn encode(&mut self, backend: &mut B, noise: Noise) {
+        let Self { encoder, common, posterior, eps, .. } = self;
+        common.encoder_hidden(backend, encoder.0);
+        let params = &common.parameters.values.storage;
+        backend.linear(encoder.0.last, params, &common.encoder_hidden.second, posterior, Activation::Identity);
+        backend.reparameterise(common.dims.latent, posterior, noise, eps, &mut common.z);
+    }
+}
+
+/// Enqueues the variational loss of the model's input: L = BCE(x_hat, x) + beta KL(posterior, prior), summed over pixels,
+/// latent units and images: the negative evidence lower bound (Kingma and Welling 2014), with one sample of z an image.
+///
+/// z carries the gradient from the decoder to the posterior (the reparameterisation trick); KL adds its own there. Both meet in
+/// [`Backend::reparameterise_backward`].
+pub fn variational_loss<B: Backend>(backend: &mut B, model: &mut VariationalAE<B>, noise: Noise) {
+    model.encode(backend, noise);
+    model.common.decoder_loss(backend);
+}
+
+impl<B: Backend> Autoencoder<B> for VariationalAE<B> {
+    fn kind(&self) -> Kind {
+        Kind::Variational
+    }
+
+    fn dims(&self) -> Dims {
+        self.common.dims
+    }
+
+    fn batch_size(&self) -> usize {
+        self.common.batch_size
+    }
+
+    fn parameters(&self) -> &Parameters<B> {
+        &self.common.parameters
+    }
+
+    fn parameters_mut(&mut self) -> &mut Parameters<B> {
+        &mut self.common.parameters
+    }
+
+    fn input_mut(&mut self) -> &mut B::Buffer {
+        &mut self.common.x
+    }
+
+    fn output(&self) -> &B::Buffer {
+        &self.common.output
+    }
+
+    fn loss(&mut self, backend: &mut B, noise: Noise) {
+        variational_loss(backend, self, noise);
+    }
+
+    fn backward(&mut self, backend: &mut B) {
+        let Self { encoder, common, posterior, eps, dposterior } = self;
+        common.decoder_backward(backend);
+        backend.reparameterise_backward(common.dims.latent, posterior, eps, &common.dz, dposterior);
+        encoder.0.backward(
+            backend,
+            &common.parameters.values.storage,
+            &common.x,
+            &common.encoder_hidden,
+            dposterior,
+            &mut common.dhidden,
+            &mut common.parameters.gradients.storage,
+            None,
+        );
+    }
+
+    fn reconstruct(&mut self, backend: &mut B) {
+        self.encode(backend, Noise::Mean);
+        self.common.decode(backend);
+    }
+}
