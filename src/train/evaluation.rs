@@ -1,0 +1,65 @@
+//! Losses of a model on images that it is not trained on.
+
+use super::{Averages, Error};
+use crate::backend::{Backend, Noise, Sums};
+use crate::nn::Autoencoder;
+use crate::noise::Stream;
+
+/// Images to evaluate on, where the backend keeps them.
+pub struct Evaluation<I> {
+    /// The images.
+    pub images: I,
+    /// How many there are.
+    pub count: usize,
+    order: Vec<u32>,
+}
+
+impl<I> Evaluation<I> {
+    /// Hands `pixels` over to the backend.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn new<B: Backend<Images = I>>(
+        backend: &mut B,
+        pixels: Vec<u8>,
+        pixels_per_image: usize,
+    ) -> Result<Self, Error> {
+        let count = pixels.len() / pixels_per_image;
+        Ok(Self { images: backend.load_images(pixels, pixels_per_image)?, count, order: (0..count as u32).collect() })
+    }
+
+    /// Begins again with the first image, and with the first step of the validation noise.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn rewind<B: Backend<Images = I>>(&mut self, backend: &mut B) -> Result<(), Error> {
+        backend.set_order(&mut self.images, &self.order, 0)?;
+        backend.set_step(Stream::Validation, 0);
+        Ok(())
+    }
+}
+
+/// The averages over all images, with loss = BCE + `beta` KL.
+///
+/// With [`Noise::Drawn`] each image's code is sampled once, as the tutorial does, so the result is a noisy bound; the same noise is
+/// drawn every time, so that epochs compare. With [`Noise::Mean`] the posterior's mean is decoded.
+///
+/// # Errors
+/// The device failed.
+pub fn evaluate<B: Backend, M: Autoencoder<B>>(
+    backend: &mut B,
+    model: &mut M,
+    evaluation: &mut Evaluation<B::Images>,
+    noise: Noise,
+    beta: f64,
+) -> Result<Averages, Error> {
+    evaluation.rewind(backend)?;
+    backend.set_sums(Sums::zeros(model.dims().latent));
+    let mut left = evaluation.count;
+    while left > 0 {
+        let rows = left.min(model.batch_size());
+        model.evaluation_step(backend, &mut evaluation.images, rows, noise)?;
+        left -= rows;
+    }
+    Ok(Averages::of(&backend.sums()?, model.kind(), beta))
+}
