@@ -4,6 +4,7 @@
 //! [`data`] and [`plot`] stand beside the others and know no model.
 
 pub mod data;
+pub mod files;
 pub mod math;
 pub mod noise;
 pub mod plot;
