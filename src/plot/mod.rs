@@ -1,1 +1,3 @@
 //! Pictures: image grids and line charts.
+
+pub mod grid;
