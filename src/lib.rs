@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod data;
+pub mod files;
 pub mod math;
 pub mod nn;
 pub mod noise;
