@@ -40,6 +40,14 @@ pub trait Autoencoder<B: Backend> {
     /// Enqueues the reconstruction of the input from its code, for the VAE the posterior's mean.
     fn reconstruct(&mut self, backend: &mut B);
 
+    /// `rows` images decoded from codes drawn from the prior, `[rows, pixels]`; none from a model without a prior.
+    ///
+    /// Step 0 of the sampling stream is drawn each time, so that pictures of different epochs show the same codes.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn sample(&mut self, backend: &mut B, rows: usize) -> Result<Option<Vec<f32>>, Error>;
+
     /// Trains on the next `rows` images: loss, gradients, Adam.
     ///
     /// # Errors
@@ -251,6 +259,10 @@ impl<B: Backend> Autoencoder<B> for VanillaAE<B> {
         self.encode(backend);
         self.common.decode(backend);
     }
+
+    fn sample(&mut self, _backend: &mut B, _rows: usize) -> Result<Option<Vec<f32>>, Error> {
+        Ok(None)
+    }
 }
 
 /// The variational autoencoder: x -> posterior N(mean, e^log_var) -> z -> x_hat.
@@ -289,20 +301,6 @@ impl<B: Backend> VariationalAE<B> {
     /// Mean beside log variance of the last loss or reconstruction, `[rows, 2 latent]`.
     pub fn posterior(&self) -> &B::Buffer {
         &self.posterior
-    }
-
-    /// `rows` images decoded from codes drawn from the prior, `[rows, pixels]`. Step 0 of the sampling stream is drawn each time,
-    /// so that pictures of different epochs show the same codes.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn sample(&mut self, backend: &mut B, rows: usize) -> Result<Vec<f32>, Error> {
-        backend.set_step(Stream::Sampling, 0);
-        backend.run(Step { stream: Stream::Sampling, rows }, |backend| {
-            backend.standard_normal(&mut self.common.z, self.common.dims.latent);
-            self.common.decode(backend);
-        })?;
-        backend.read(&self.common.output, rows * self.common.dims.input)
     }
 
     fn encode(&mut self, backend: &mut B, noise: Noise) {
@@ -376,5 +374,14 @@ impl<B: Backend> Autoencoder<B> for VariationalAE<B> {
     fn reconstruct(&mut self, backend: &mut B) {
         self.encode(backend, Noise::Mean);
         self.common.decode(backend);
+    }
+
+    fn sample(&mut self, backend: &mut B, rows: usize) -> Result<Option<Vec<f32>>, Error> {
+        backend.set_step(Stream::Sampling, 0);
+        backend.run(Step { stream: Stream::Sampling, rows }, |backend| {
+            backend.standard_normal(&mut self.common.z, self.common.dims.latent);
+            self.common.decode(backend);
+        })?;
+        Ok(Some(backend.read(&self.common.output, rows * self.common.dims.input)?))
     }
 }

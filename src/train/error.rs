@@ -1,11 +1,13 @@
 //! What can stop a run.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use crate::backend::{self, NonFinite};
 use crate::nn::{Dims, Kind, WeightsError};
 use crate::tensor::FileError;
-use crate::{data, files, plot};
+use crate::plot::{curves, grid};
+use crate::{data, files};
 
 /// Why a run did not start or did not finish.
 #[derive(Debug, thiserror::Error)]
@@ -100,15 +102,15 @@ pub enum Error {
     },
     /// A number was not finite.
     #[error(
-        "the loss is not finite at step {}: {}[{}, {}] = {}; the last good checkpoint is {checkpoint}. \
-         Try a smaller --lr (now {learning_rate})",
+        "the loss is not finite at step {}: {}[{}, {}] = {}; the last good checkpoint is {checkpoint}; \
+         try a smaller --lr (now {learning_rate})",
         .at.step, .at.tensor, .at.row, .at.column, .at.value
     )]
     Diverged {
         /// Where it appeared first.
         at: NonFinite,
-        /// The last checkpoint, in words.
-        checkpoint: String,
+        /// The last checkpoint.
+        checkpoint: PathBuf,
         /// The learning rate.
         learning_rate: f64,
     },
@@ -121,20 +123,39 @@ pub enum Error {
     /// Writing a file.
     #[error(transparent)]
     Write(#[from] files::Error),
-    /// Drawing a picture.
+    /// Drawing images.
     #[error(transparent)]
-    Plot(#[from] plot::Error),
+    Grid(#[from] grid::Error),
+    /// Drawing curves.
+    #[error(transparent)]
+    Curves(#[from] curves::Error),
 }
 
 impl Error {
     /// Whether the user's input is at fault, rather than the run.
     pub fn is_input_fault(&self) -> bool {
         match self {
-            Self::Diverged { .. } | Self::Plot(_) => false,
+            Self::Diverged { .. } | Self::Grid(_) | Self::Curves(_) => false,
+            Self::Backend(error) => matches!(error, backend::Error::OutOfMemory { .. } | backend::Error::Threads { .. }),
             Self::Data(error) => error.is_input_fault(),
-            Self::Write(error) => error.is_input_fault(),
-            Self::CreateRun { source, .. } => source.kind() != std::io::ErrorKind::StorageFull,
+            Self::Write(error) => can_be_chosen_otherwise(error.cause.kind()),
+            Self::CreateRun { source, .. } => can_be_chosen_otherwise(source.kind()),
             _ => true,
         }
     }
+}
+
+/// Whether another folder would do: not where the disk filled up or failed during the run.
+fn can_be_chosen_otherwise(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::AlreadyExists
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename
+    )
 }

@@ -5,16 +5,16 @@ use crate::backend::{Backend, Noise, Sums};
 use crate::nn::Autoencoder;
 use crate::noise::Stream;
 
-/// Images to evaluate on, where the backend keeps them.
-pub struct Evaluation<I> {
-    /// The images.
+/// Images where the backend keeps them.
+pub struct DeviceImages<I> {
+    /// The images, for the backend.
     pub images: I,
     /// How many there are.
     pub count: usize,
     order: Vec<u32>,
 }
 
-impl<I> Evaluation<I> {
+impl<I> DeviceImages<I> {
     /// Hands `pixels` over to the backend.
     ///
     /// # Errors
@@ -49,16 +49,16 @@ impl<I> Evaluation<I> {
 pub fn evaluate<B: Backend, M: Autoencoder<B>>(
     backend: &mut B,
     model: &mut M,
-    evaluation: &mut Evaluation<B::Images>,
+    images: &mut DeviceImages<B::Images>,
     noise: Noise,
     beta: f64,
 ) -> Result<Averages, Error> {
-    evaluation.rewind(backend)?;
+    images.rewind(backend)?;
     backend.set_sums(Sums::zeros(model.dims().latent));
-    let mut left = evaluation.count;
+    let mut left = images.count;
     while left > 0 {
         let rows = left.min(model.batch_size());
-        model.evaluation_step(backend, &mut evaluation.images, rows, noise)?;
+        model.evaluation_step(backend, &mut images.images, rows, noise)?;
         left -= rows;
     }
     Ok(Averages::of(&backend.sums()?, model.kind(), beta))

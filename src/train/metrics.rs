@@ -73,6 +73,13 @@ pub struct Record {
     pub seconds: f64,
 }
 
+impl Record {
+    /// The record of `images` images that took `seconds`.
+    pub fn new(epoch: u32, which: Which, averages: Averages, beta: f64, images: usize, seconds: f64) -> Self {
+        Self { epoch, which, averages, beta, images_per_second: images as f64 / seconds.max(1e-9), seconds }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ mod trainer;
 pub use checkpoint::{Checkpoint, Progress};
 pub use config::{Config, Device};
 pub use error::Error;
-pub use evaluation::{Evaluation, evaluate};
+pub use evaluation::{DeviceImages, evaluate};
 pub use metrics::{Averages, Record, Which};
 pub use run::{Environment, Run};
 pub use trainer::{Observer, Outcome, Session, train};

@@ -1,0 +1,80 @@
+//! What a person types and sees: one file a command.
+
+mod display;
+mod eval;
+mod options;
+mod training;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Parser, Subcommand};
+
+use crate::backend::cpu::Cpu;
+use crate::nn::Kind;
+use crate::train::{Device, Error, Outcome};
+
+/// Exit code of a run that was interrupted: 128 + SIGINT, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// Train autoencoders on images, with handwritten kernels and a backward pass derived by hand.
+#[derive(Parser)]
+#[command(name = "latent", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train the vanilla autoencoder
+    Ae(options::Training),
+    /// Train the variational autoencoder
+    Vae(options::Training),
+    /// Train the vanilla autoencoder, then the variational one, into NAME/ae and NAME/vae
+    Both(options::Both),
+    /// Measure a trained model on the test images
+    Eval(eval::Eval),
+}
+
+/// Parses the command line, does what it says, and returns the exit code: 0, 1 where a run failed, 2 where the input is at
+/// fault, 130 where it was interrupted.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Ae(options) => training::one(Kind::Vanilla, &options, &stop_on_signal()),
+        Command::Vae(options) => training::one(Kind::Variational, &options, &stop_on_signal()),
+        Command::Both(options) => training::both(&options, &stop_on_signal()),
+        Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
+    };
+    match result {
+        Ok(Outcome::Finished) => ExitCode::SUCCESS,
+        Ok(Outcome::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            display::complain(&error);
+            ExitCode::from(if error.is_input_fault() { 2 } else { 1 })
+        }
+    }
+}
+
+/// A flag that Ctrl-C sets. A second Ctrl-C ends the program at once; files are whole at any moment.
+fn stop_on_signal() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&stop);
+    let handler = move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    };
+    if let Err(error) = ctrlc::set_handler(handler) {
+        display::note(&format!("Ctrl-C will end the run without a checkpoint: {error}"));
+    }
+    stop
+}
+
+/// The backend for `device`.
+fn backend(device: Device, threads: usize) -> Result<Cpu, Error> {
+    match device {
+        Device::Auto | Device::Cpu => Ok(Cpu::new(threads)?),
+    }
+}

@@ -1,0 +1,188 @@
+//! The options of the training commands, and how they combine: command line over file over the tutorial's defaults.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::data::DatasetName;
+use crate::nn::Kind;
+use crate::train::{Config, Device, Error};
+
+/// Settings that may come from the command line or from a file, each of them or not.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[arg(skip)]
+    model: Option<Kind>,
+    /// Images: mnist, fashion-mnist, or digits (drawn by the program, no file needed) [default: mnist]
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<DatasetName>,
+    /// Folder that holds mnist/ and fashion-mnist/ [default: data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Passes over the training images, in all [default: 30]
+    #[arg(long)]
+    epochs: Option<u32>,
+    /// Images a step [default: 100]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Adam's step size [default: 0.001]
+    #[arg(long, allow_negative_numbers = true)]
+    lr: Option<f64>,
+    /// Units of each hidden layer [default: 400]
+    #[arg(long, value_name = "N")]
+    hidden_dim: Option<usize>,
+    /// Units of the code [default: 200]
+    #[arg(long, value_name = "N")]
+    latent_dim: Option<usize>,
+    /// Weight of the KL divergence in the loss [default: 1]
+    #[arg(long, allow_negative_numbers = true)]
+    beta: Option<f64>,
+    /// Let that weight rise over this many epochs; epoch e has e / EPOCHS of it [default: 0]
+    #[arg(long, value_name = "EPOCHS")]
+    kl_warmup: Option<u32>,
+    /// Hold out this share of the training images and validate on it, not on the test images [default: 0]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    val_split: Option<f64>,
+    /// Epochs between validations; the last epoch is always validated [default: 5]
+    #[arg(long, value_name = "EPOCHS")]
+    validate_every: Option<u32>,
+    /// Epochs between checkpoints; the last epoch always leaves one [default: 5]
+    #[arg(long, value_name = "EPOCHS")]
+    checkpoint_every: Option<u32>,
+    /// Seed of all random numbers [default: 1]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where to compute: auto takes the best device present [default: auto]
+    #[arg(long, value_enum, value_name = "DEVICE")]
+    device: Option<Device>,
+    /// Threads of the CPU backend; results do not depend on it [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+/// Where settings and runs lie, and what is shown.
+#[derive(Args, Clone, Debug)]
+pub struct Place {
+    /// Take settings from this file, such as config.toml of an earlier run
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Folder of the runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub out: PathBuf,
+    /// Name of the run's folder, which must be new [default: the command and a number]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Continue this run in its folder; --epochs is the total
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "name"])]
+    pub resume: Option<PathBuf>,
+    /// Plain lines also on a terminal
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// Options of `ae` and `vae`.
+#[derive(Args, Clone, Debug)]
+pub struct Training {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Options of `both`.
+#[derive(Args, Clone, Debug)]
+pub struct Both {
+    #[command(flatten)]
+    pub training: Training,
+    /// Let the variational autoencoder begin with the decoder that the vanilla one trained, as the tutorial's main() does
+    #[arg(long)]
+    pub share_decoder: bool,
+}
+
+/// Settings that a resumed run may change: those that its results do not depend on, and how far it goes.
+const CHANGEABLE: [&str; 6] = ["epochs", "validate_every", "checkpoint_every", "data_dir", "device", "threads"];
+
+impl Training {
+    /// The settings of a new run.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a setting makes no sense.
+    pub fn resolve(&self, model: Kind) -> Result<Config, Error> {
+        let defaults = Config::tutorial(model);
+        let config = match &self.place.config {
+            None => self.settings.over(defaults),
+            Some(path) => {
+                let file: Settings = read_toml(path)?;
+                self.settings.over(file.over(defaults))
+            }
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The settings of the run in `dir`, with those that the command line changes.
+    ///
+    /// # Errors
+    /// The run's settings cannot be read, are another model's, or may not be changed.
+    pub fn resolve_resumed(&self, model: Kind, dir: &Path) -> Result<Config, Error> {
+        let path = dir.join("config.toml");
+        let settings: Settings = read_toml(&path)?;
+        let stored = settings.over(Config::tutorial(model));
+        if let Some(found) = settings.model.filter(|found| *found != model) {
+            let problem = format!("the run is of the model {found}, not {model}; resume it with `latent {found}`");
+            return Err(Error::ConfigFile { path, problem });
+        }
+        let config = self.settings.over(stored.clone());
+        config.check()?;
+        let table = |config: &Config| toml::Table::try_from(config);
+        let (Ok(old), Ok(new)) = (table(&stored), table(&config)) else { return Ok(config) };
+        let changed = new.iter().find(|(key, value)| !CHANGEABLE.contains(&key.as_str()) && old.get(*key) != Some(value));
+        match changed {
+            None => Ok(config),
+            Some((key, value)) => {
+                let was = old.get(key).map_or_else(|| "unset".to_owned(), ToString::to_string);
+                let problem = format!("{key} is {was} in this run and cannot become {value}; leave it out, or start a new run");
+                Err(Error::ConfigFile { path, problem })
+            }
+        }
+    }
+}
+
+impl Settings {
+    /// These settings where they are given, `base` elsewhere.
+    fn over(&self, base: Config) -> Config {
+        let own = self.clone();
+        Config {
+            model: base.model,
+            dataset: own.dataset.unwrap_or(base.dataset),
+            data_dir: own.data_dir.unwrap_or(base.data_dir),
+            epochs: own.epochs.unwrap_or(base.epochs),
+            batch_size: own.batch_size.unwrap_or(base.batch_size),
+            lr: own.lr.unwrap_or(base.lr),
+            hidden_dim: own.hidden_dim.unwrap_or(base.hidden_dim),
+            latent_dim: own.latent_dim.unwrap_or(base.latent_dim),
+            beta: own.beta.unwrap_or(base.beta),
+            kl_warmup: own.kl_warmup.unwrap_or(base.kl_warmup),
+            val_split: own.val_split.unwrap_or(base.val_split),
+            validate_every: own.validate_every.unwrap_or(base.validate_every),
+            checkpoint_every: own.checkpoint_every.unwrap_or(base.checkpoint_every),
+            seed: own.seed.unwrap_or(base.seed),
+            device: own.device.unwrap_or(base.device),
+            threads: own.threads.unwrap_or(base.threads),
+        }
+    }
+}
+
+/// The settings of the run in `dir`.
+pub fn of_run(dir: &Path, model: Kind) -> Result<Config, Error> {
+    let settings: Settings = read_toml(&dir.join("config.toml"))?;
+    Ok(settings.over(Config::tutorial(model)))
+}
+
+fn read_toml(path: &Path) -> Result<Settings, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let fault = |error: toml::de::Error| Error::ConfigFile { path: path.to_owned(), problem: error.to_string().trim_end().to_owned() };
+    toml::from_str(&text).map_err(fault)
+}
