@@ -1,3 +1,4 @@
 //! Pictures: image grids and line charts.
 
+pub mod curves;
 pub mod grid;
