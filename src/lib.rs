@@ -1,10 +1,12 @@
 //! **latent**: a compute engine that trains autoencoders, written to be read.
 //!
 //! The rooms, from the top down; a room imports only from those below it:
-//! [`nn`] the two models, [`backend`] the operations of a training step and the devices that carry them out, [`tensor`] shapes and arenas, [`noise`]
-//! and [`math`]. [`data`] and [`plot`] stand beside the others and know no model.
+//! [`cli`] what a person types and sees, [`train`] the loop and what it leaves, [`nn`] the two models, [`backend`] the operations
+//! of a training step and the devices that carry them out, [`tensor`] shapes and arenas, [`noise`], [`math`], [`files`].
+//! [`data`] and [`plot`] stand beside the others and know no model.
 
 pub mod backend;
+pub mod cli;
 pub mod data;
 pub mod files;
 pub mod math;
@@ -12,3 +14,4 @@ pub mod nn;
 pub mod noise;
 pub mod plot;
 pub mod tensor;
+pub mod train;

@@ -1,3 +1,7 @@
 //! The `latent` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    latent::cli::run()
+}

@@ -1,62 +1,174 @@
 //! `ae`, `vae` and `both`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::display::{self, Display};
+use super::display::Display;
 use super::options::{Both, Place, Training};
 use crate::backend::Backend;
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
 use crate::nn::{Autoencoder, Kind, VanillaAE, VariationalAE, Weights};
-use crate::train::{
-    Checkpoint, Config, DeviceImages, Environment, Error, Outcome, Progress, Run, Session, train,
-};
+use crate::train::{Checkpoint, Config, DeviceImages, Environment, Error, Outcome, Progress, Run, Session, train};
 
 /// Trains one model.
 pub fn one(kind: Kind, options: &Training, stop: &AtomicBool) -> Result<Outcome, Error> {
-    let plan = match &options.place.resume {
+    let place = &options.place;
+    let plan = match &place.resume {
         Some(dir) => Plan::resumed(options, kind, dir)?,
         None => Plan::fresh(options, kind)?,
     };
-    let place = |place: &Place| Run::create(&place.out, place.name.as_deref(), &kind.to_string());
-    plan.start(|| place(&options.place), &options.place, stop, None).map(|(outcome, _)| outcome)
+    let new_dir = || Run::new_dir(&place.out, place.name.as_deref(), &kind.to_string());
+    plan.carry_out(new_dir, place, stop, None).map(|(outcome, _)| outcome)
 }
 
 /// Trains both models, the vanilla one first.
 pub fn both(options: &Both, stop: &AtomicBool) -> Result<Outcome, Error> {
-    let place = &options.training.place;
-    let dir = match &place.resume {
-        Some(dir) => dir.clone(),
-        None => Run::free_dir(&place.out, place.name.as_deref(), "both")?,
-    };
-    let mut decoder = None;
+    let Both { training, share_decoder } = options;
+    let place = &training.place;
+    let mut dir = place.resume.clone();
+    let mut trained: Option<Weights> = None;
     for kind in [Kind::Vanilla, Kind::Variational] {
-        let part = dir.join(kind.to_string());
-        let plan = match place.resume {
-            Some(_) if part.exists() => Plan::resumed(&options.training, kind, &part)?,
-            _ => Plan::fresh(&options.training, kind)?,
+        let begun = dir.as_ref().map(|dir| dir.join(kind.to_string())).filter(|part| part.exists());
+        let plan = match &begun {
+            Some(part) if is_finished(training, kind, part)? => {
+                trained = Some(Checkpoint::read(&Run::last_checkpoint(part))?.into_weights());
+                continue;
+            }
+            Some(part) => Plan::resumed(training, kind, part)?,
+            None => Plan::fresh(training, kind)?,
         };
-        let initial = decoder.take().filter(|_| options.share_decoder);
-        let (outcome, weights) = plan.start(|| Run::create_in(&part), place, stop, initial.as_ref())?;
+        let new_dir = || {
+            let parent = match &dir {
+                Some(dir) => dir.clone(),
+                None => Run::new_dir(&place.out, place.name.as_deref(), "both")?,
+            };
+            Run::new_dir(dir.insert(parent), Some(&kind.to_string()), "")
+        };
+        let decoder = trained.as_ref().filter(|_| *share_decoder);
+        let (outcome, weights) = plan.carry_out(new_dir, place, stop, decoder)?;
         if outcome == Outcome::Interrupted {
             return Ok(outcome);
         }
-        decoder = Some(weights);
+        trained = Some(weights);
     }
     Ok(Outcome::Finished)
 }
 
-/// Everything that is known before the first step, checked.
+/// Whether the run in `dir` has done all epochs that are asked for.
+fn is_finished(options: &Training, kind: Kind, dir: &Path) -> Result<bool, Error> {
+    let config = options.resolve_resumed(kind, dir)?;
+    Ok(Checkpoint::read(&Run::last_checkpoint(dir))?.progress.epochs >= config.epochs)
+}
+
+/// What is to be trained, on what, and from where on.
 struct Plan {
     config: Config,
     data: Dataset,
-    checkpoint: Option<(Checkpoint, std::path::PathBuf)>,
+    resumed: Option<(PathBuf, Checkpoint)>,
 }
 
 impl Plan {
     fn fresh(options: &Training, kind: Kind) -> Result<Self, Error> {
         let config = options.resolve(kind)?;
         let data = config.dataset.load(&config.data_dir, config.seed)?;
-        Ok(Self { config, data, checkpoint: None })
+        Self { config, data, resumed: None }.split_and_check()
+    }
+
+    fn resumed(options: &Training, kind: Kind, dir: &Path) -> Result<Self, Error> {
+        let config = options.resolve_resumed(kind, dir)?;
+        let path = Run::last_checkpoint(dir);
+        let checkpoint = Checkpoint::read(&path)?;
+        let done = checkpoint.progress.epochs;
+        if done >= config.epochs {
+            let problem = format!("is not more than the {done} epochs that this run has done; it is the total");
+            return Err(Error::Setting { setting: "--epochs", value: config.epochs.to_string(), problem });
+        }
+        let data = config.dataset.load(&config.data_dir, config.seed)?;
+        checkpoint.check(&path, kind, config.dims(data.train.images.pixels_per_image()), &data.digest)?;
+        Self { config, data, resumed: Some((dir.to_owned(), checkpoint)) }.split_and_check()
+    }
+
+    /// Holds out the images to validate on, and checks what depends on how many are left.
+    fn split_and_check(mut self) -> Result<Self, Error> {
+        let held_out = (self.data.train.images.len() as f64 * self.config.val_split).round() as usize;
+        if held_out > 0 {
+            self.data.test = self.data.train.split_off(held_out)?;
+        }
+        let images = &self.data.train.images;
+        self.config.check_sizes(images.len(), images.pixels_per_image())?;
+        Ok(self)
+    }
+
+    /// Trains; the decoder of `initial` is where a new run's decoder begins.
+    fn carry_out(
+        self,
+        new_dir: impl FnOnce() -> Result<PathBuf, Error>,
+        place: &Place,
+        stop: &AtomicBool,
+        initial: Option<&Weights>,
+    ) -> Result<(Outcome, Weights), Error> {
+        let Config { model, batch_size, seed, .. } = self.config;
+        let dims = self.config.dims(self.data.train.images.pixels_per_image());
+        let mut backend = super::backend(self.config.device, self.config.threads)?;
+        let task = Task { plan: self, place, stop, initial };
+        match model {
+            Kind::Vanilla => {
+                let model = VanillaAE::new(&mut backend, dims, batch_size, seed)?;
+                task.train(&mut backend, model, new_dir)
+            }
+            Kind::Variational => {
+                let model = VariationalAE::new(&mut backend, dims, batch_size, seed)?;
+                task.train(&mut backend, model, new_dir)
+            }
+        }
+    }
+}
+
+/// A plan and its surroundings.
+struct Task<'a> {
+    plan: Plan,
+    place: &'a Place,
+    stop: &'a AtomicBool,
+    initial: Option<&'a Weights>,
+}
+
+impl Task<'_> {
+    fn train<B: Backend, M: Autoencoder<B>>(
+        self,
+        backend: &mut B,
+        mut model: M,
+        new_dir: impl FnOnce() -> Result<PathBuf, Error>,
+    ) -> Result<(Outcome, Weights), Error> {
+        let Plan { config, data, resumed } = self.plan;
+        if let Some(initial) = self.initial {
+            let mut weights = Weights::of(backend, &model)?;
+            weights.take_decoder(initial);
+            backend.write(&mut model.parameters_mut().values.storage, &weights.values)?;
+        }
+        let (mut run, progress) = match resumed {
+            Some((dir, checkpoint)) => {
+                checkpoint.restore(backend, &mut model)?;
+                (Run::open(&dir, checkpoint.progress.epochs)?, checkpoint.progress)
+            }
+            None => (Run::begin(new_dir()?)?, Progress::default()),
+        };
+        run.write_config(&config)?;
+        run.write_environment(&Environment::here(config.threads, &data.digest))?;
+        let pixels = data.train.images.pixels_per_image();
+        let mut display = Display::new(&config, &run, self.place.no_progress);
+        let images = DeviceImages::new(backend, data.train.images.into_pixels(), pixels)?;
+        let mut validation = DeviceImages::new(backend, data.test.images.into_pixels(), pixels)?;
+        display.begins(model.dims(), images.count, validation.count);
+        let session = Session {
+            config: &config,
+            run: &mut run,
+            data_digest: &data.digest,
+            progress,
+            observer: &mut display,
+            stop: self.stop,
+        };
+        let outcome = train(backend, &mut model, images, &mut validation, session)?;
+        display.ends(outcome, &run);
+        Ok((outcome, Weights::of(backend, &model)?))
     }
 }

@@ -103,6 +103,16 @@ impl Weights {
         Ok(Self { kind: model.kind(), dims: model.dims(), values })
     }
 
+    /// Takes over the decoder of another model with the same sizes.
+    pub fn take_decoder(&mut self, other: &Self) {
+        let (own, others) = (layout_of(self.kind, self.dims), layout_of(other.kind, other.dims));
+        for slot in others.slots().iter().filter(|slot| slot.name.starts_with("decoder.")) {
+            if let Some(target) = own.get(&slot.name).filter(|target| target.shape == slot.shape) {
+                self.values[target.range()].copy_from_slice(&other.values[slot.range()]);
+            }
+        }
+    }
+
     /// The named tensors.
     pub fn to_tensors(&self) -> BTreeMap<String, Tensor> {
         to_tensors(&layout_of(self.kind, self.dims), "", &self.values)

@@ -8,7 +8,7 @@ use super::Error;
 use crate::backend::{Backend, Sums};
 use crate::files;
 use crate::nn::weights::{from_tensors, layout_of, to_tensors};
-use crate::nn::{Autoencoder, Dims, Kind};
+use crate::nn::{Autoencoder, Dims, Kind, Weights};
 use crate::noise::Stream;
 use crate::tensor::TensorFile;
 
@@ -96,6 +96,26 @@ impl Checkpoint {
         backend.write(&mut parameters.second_moment.storage, &self.second_moment)?;
         backend.set_step(Stream::Training, self.progress.steps);
         Ok(())
+    }
+
+    /// Checks that it is of this model and was trained on this data; `path` is where it was read from.
+    ///
+    /// # Errors
+    /// [`Error::OtherModel`] or [`Error::OtherData`].
+    pub fn check(&self, path: &Path, kind: Kind, dims: Dims, data_digest: &str) -> Result<(), Error> {
+        let path = path.to_owned();
+        if (self.kind, self.dims) != (kind, dims) {
+            return Err(Error::OtherModel { path, found_kind: self.kind, found: self.dims, kind, dims });
+        }
+        if self.data_digest != data_digest {
+            return Err(Error::OtherData { path, found: self.data_digest.clone(), now: data_digest.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Its parameters alone.
+    pub fn into_weights(self) -> Weights {
+        Weights { kind: self.kind, dims: self.dims, values: self.values }
     }
 
     /// Writes it, in safetensors' format.

@@ -60,36 +60,29 @@ impl Run {
     ///
     /// # Errors
     /// A folder of the given name exists, or none can be made.
-    pub fn create(out: &Path, name: Option<&str>, prefix: &str) -> Result<Self, Error> {
-        if let Some(name) = name {
-            return Self::create_in(&out.join(name));
-        }
+    pub fn new_dir(out: &Path, name: Option<&str>, prefix: &str) -> Result<PathBuf, Error> {
+        let fault = |path: &Path, source| Error::CreateRun { path: path.to_owned(), source };
+        fs::create_dir_all(out).map_err(|source| fault(out, source))?;
         let mut number = 1_u64;
         loop {
-            match Self::create_in(&out.join(format!("{prefix}-{number}"))) {
-                Err(Error::RunExists(_)) => number += 1,
-                result => return result,
+            let dir = name.map_or_else(|| out.join(format!("{prefix}-{number}")), |name| out.join(name));
+            match fs::create_dir(&dir) {
+                Ok(()) => return Ok(dir),
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(fault(&dir, error)),
+                Err(_) if name.is_some() => return Err(Error::RunExists(dir)),
+                Err(_) => number += 1,
             }
         }
     }
 
-    /// Makes the folder `dir`.
+    /// Begins a run in a new folder.
     ///
     /// # Errors
-    /// It exists, or cannot be made.
-    pub fn create_in(dir: &Path) -> Result<Self, Error> {
-        let fault = |source| Error::CreateRun { path: dir.to_owned(), source };
-        if let Some(parent) = dir.parent() {
-            fs::create_dir_all(parent).map_err(fault)?;
-        }
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(Error::RunExists(dir.to_owned())),
-            Err(error) => return Err(fault(error)),
-            Ok(()) => {}
-        }
-        let run = Self { dir: dir.to_owned(), records: Vec::new() };
-        fs::create_dir(run.dir.join("checkpoints")).map_err(fault)?;
-        Ok(run)
+    /// The folder of its checkpoints cannot be made.
+    pub fn begin(dir: PathBuf) -> Result<Self, Error> {
+        let checkpoints = dir.join("checkpoints");
+        fs::create_dir(&checkpoints).map_err(|source| Error::CreateRun { path: checkpoints, source })?;
+        Ok(Self { dir, records: Vec::new() })
     }
 
     /// Opens the folder of an earlier run, with its records up to epoch `epochs`: what came after the checkpoint is done again.

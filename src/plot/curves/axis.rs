@@ -22,7 +22,7 @@ impl Scale {
     pub(super) fn place(self, value: f64) -> Option<f64> {
         match self {
             Self::Linear => (value.abs() <= LARGEST).then_some(value),
-            Self::Log => (value >= 1.0 / LARGEST && value <= LARGEST).then(|| value.log10()),
+            Self::Log => (1.0 / LARGEST..=LARGEST).contains(&value).then(|| value.log10()),
         }
     }
 
@@ -161,7 +161,10 @@ fn log_ticks(low: f64, high: f64, most: usize, tenths: &[u32]) -> Vec<(f64, Stri
     let stride = ((high - low) / most as f64).ceil() as i32;
     let exponents = (low.floor() as i32..=high.floor() as i32).filter(|e| e.rem_euclid(stride) == 0);
     let ticks = exponents.flat_map(|e| tenths.iter().map(move |t| (f64::from(*t).log10() - 1.0 + f64::from(e), *t, e)));
-    ticks.filter(|(place, ..)| (low..=high).contains(place)).map(|(place, t, e)| (place, log_label(t, e))).collect()
+    // Rounding must not push a tick at the very end off the axis.
+    let inside = |place: f64| (place - place.clamp(low, high)).abs() <= NARROWEST;
+    let ticks = ticks.filter(|(place, ..)| inside(*place));
+    ticks.map(|(place, t, e)| (place.clamp(low, high), log_label(t, e))).collect()
 }
 
 /// `tenths` of 10^`e`.

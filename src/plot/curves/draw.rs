@@ -193,7 +193,7 @@ fn draw_piece(area: &Area, points: Vec<(i32, i32)>, style: Style, colour: RGBCol
     }
     let line = ShapeStyle::from(colour).stroke_width(LINE_WIDTH as u32);
     match style {
-        Style::Dashed => area.draw(&DashedPathElement::new(points.into_iter(), DASH.0, DASH.1, line)),
+        Style::Dashed => area.draw(&DashedPathElement::new(points, DASH.0, DASH.1, line)),
         Style::Line | Style::Markers => area.draw(&PathElement::new(points, line)),
     }
 }

@@ -1,0 +1,110 @@
+//! What a run shows: a progress bar on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::nn::{Dims, Kind};
+use crate::train::{Averages, Config, Error, Observer, Outcome, Record, Run};
+
+/// A line on standard output. A reader that went away (`| head`) is no reason to stop training.
+pub fn line(text: &str) {
+    let _ = writeln!(stdout(), "{text}");
+}
+
+/// A line on standard error, beside the results.
+pub fn note(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
+}
+
+/// The last words of a run that failed.
+pub fn complain(error: &Error) {
+    note(&format!("error: {error}"));
+}
+
+/// Shows one run.
+pub struct Display {
+    config: Config,
+    dir: PathBuf,
+    terminal: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Display {
+    /// A bar on a terminal unless `plain`.
+    pub fn new(config: &Config, run: &Run, plain: bool) -> Self {
+        let terminal = !plain && stdout().is_terminal();
+        Self { config: config.clone(), dir: run.dir().to_owned(), terminal, bar: None }
+    }
+
+    /// Says what is trained, on how many images.
+    pub fn begins(&self, dims: Dims, images: usize, validation: usize) {
+        let Config { model, dataset, threads, .. } = &self.config;
+        let threads = if *threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+        note(&format!(
+            "{model} {dims} on {dataset}: {images} images, {validation} to validate on; cpu, {threads}; leaves {}",
+            self.dir.display()
+        ));
+    }
+
+    /// Says how it ended.
+    pub fn ends(&mut self, outcome: Outcome, run: &Run) {
+        self.clear();
+        let dir = run.dir().display();
+        match outcome {
+            Outcome::Finished => note(&format!("done: {dir}/README.md shows the run")),
+            Outcome::Interrupted => {
+                note(&format!("interrupted: continue with `latent {} --resume {dir}`", self.config.model));
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// "109.6612 (BCE 84.01, KL 25.65)", without the parts for the AE, whose loss is its BCE.
+    fn losses(&self, averages: &Averages) -> String {
+        let Averages { loss, bce, kl, .. } = averages;
+        match self.config.model {
+            Kind::Vanilla => format!("{loss:.4}  BCE {bce:.2}"),
+            Kind::Variational => format!("{loss:.4}  BCE {bce:.2}  KL {kl:.2}"),
+        }
+    }
+}
+
+impl Observer for Display {
+    fn epoch_begins(&mut self, epoch: u32, position: usize, images: usize) {
+        if !self.terminal {
+            return;
+        }
+        let template = "{prefix} {bar:30} {pos}/{len} {msg} {per_sec} {eta} left";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::with_draw_target(Some(images as u64), ProgressDrawTarget::stdout());
+        bar.set_style(style.progress_chars("━╸ "));
+        bar.set_prefix(format!("Epoch {epoch}/{}", self.config.epochs));
+        bar.reset_eta();
+        bar.set_position(position as u64);
+        self.bar = Some(bar);
+    }
+
+    fn epoch_progresses(&mut self, position: usize, averages: &Averages) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("loss {:.2}", averages.loss));
+            bar.set_position(position as u64);
+        }
+    }
+
+    fn recorded(&mut self, record: &Record) {
+        self.clear();
+        let Record { epoch, which, averages, images_per_second, seconds, .. } = record;
+        let active = averages.active_units.map_or_else(String::new, |units| format!("  active units {units}"));
+        line(&format!(
+            "Epoch {epoch}, Avg {which} Loss: {}{active}  {images_per_second:.0} images/s  {seconds:.2} s",
+            self.losses(averages)
+        ));
+    }
+}
