@@ -1,0 +1,296 @@
+#!/usr/bin/env bash
+#
+# Fetches the data sets and verifies them. ./data-fetch.sh --help says how it is used.
+#
+# A file counts as right when the SHA-256 of its uncompressed bytes is the published one: mirrors compress differently.
+# It gets its final name only then, by a rename within its folder: an interrupted run leaves nothing that looks whole.
+
+set -euo pipefail
+
+usage() {
+    cat <<'END'
+Usage: ./data-fetch.sh [mnist|fashion-mnist] [--from DIR] [--to DIR]
+
+Puts the four files of a data set into DIR/mnist or DIR/fashion-mnist, verified by SHA-256.
+Files that are already there and right are kept.
+
+  mnist, fashion-mnist  the set (default: mnist)
+  --from DIR            copy from DIR, which holds mnist/ or fashion-mnist/, or the four files themselves;
+                        compressed (.gz) or not. Nothing else is asked
+  --to DIR              where the sets go (default: data, beside this script)
+  -h, --help            show this text
+
+Environment:
+  LATENT_DATA_FROM              a folder as for --from, tried first; the other sources follow
+  LATENT_MNIST_MIRRORS          URLs to ask instead of the usual ones, separated by spaces
+  LATENT_FASHION_MNIST_MIRRORS  the same for Fashion-MNIST; Debian's package is then not tried
+
+Sources, in this order: LATENT_DATA_FROM; for Fashion-MNIST, Debian's package dataset-fashion-mnist; the mirrors.
+An interrupted download is resumed by the next run.
+
+Exit status: 0 the set is there; 1 it could not be had; 2 wrong usage.
+END
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+files="train-images-idx3-ubyte train-labels-idx1-ubyte t10k-images-idx3-ubyte t10k-labels-idx1-ubyte"
+debian_package=dataset-fashion-mnist
+debian_folder=usr/share/datasets/fashion-mnist
+scratch=""
+incoming=""
+
+note() { printf 'data-fetch: %s\n' "$*" >&2; }
+die() {
+    note "$*"
+    exit 1
+}
+misused() {
+    note "$* (./data-fetch.sh --help)"
+    exit 2
+}
+clean_up() {
+    if [[ -n $scratch ]]; then rm -rf "$scratch"; fi
+    if [[ -n $incoming ]]; then rm -f "$incoming"; fi
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# checksum SET FILE: the SHA-256 of the uncompressed file.
+checksum() {
+    case $1/$2 in
+        mnist/train-images-idx3-ubyte) echo ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db ;;
+        mnist/train-labels-idx1-ubyte) echo 65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5 ;;
+        mnist/t10k-images-idx3-ubyte) echo 0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7 ;;
+        mnist/t10k-labels-idx1-ubyte) echo ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2 ;;
+        fashion-mnist/train-images-idx3-ubyte) echo c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888 ;;
+        fashion-mnist/train-labels-idx1-ubyte) echo bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9 ;;
+        fashion-mnist/t10k-images-idx3-ubyte) echo 5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b ;;
+        fashion-mnist/t10k-labels-idx1-ubyte) echo 0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34 ;;
+    esac
+}
+
+# mirrors SET: the URLs of the folders that hold its four .gz files.
+mirrors() {
+    case $1 in
+        mnist)
+            echo "${LATENT_MNIST_MIRRORS:-https://storage.googleapis.com/cvdf-datasets/mnist
+                https://ossci-datasets.s3.amazonaws.com/mnist}"
+            ;;
+        fashion-mnist)
+            echo "${LATENT_FASHION_MNIST_MIRRORS:-http://fashion-mnist.s3-website.eu-central-1.amazonaws.com}"
+            ;;
+    esac
+}
+
+sha256() {
+    if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d ' ' -f 1
+}
+
+# Compression is told by the first two bytes: a name can lie.
+is_gzip() { [[ $(head -c 2 "$1" | od -An -tx1 | tr -d ' \n') == 1f8b ]]; }
+
+# verified PATH SUM: whether the uncompressed bytes of PATH have that checksum.
+verified() {
+    [[ -f $1 && -r $1 ]] || return 1
+    local sum
+    if is_gzip "$1"; then
+        sum=$(gzip -dc <"$1" 2>/dev/null | sha256) || return 1
+    else
+        sum=$(sha256 <"$1") || return 1
+    fi
+    [[ $sum == "$2" ]]
+}
+
+# present SET FILE: whether the target folder holds the file. The program reads the .gz where both are, so does this.
+present() {
+    local path=$to/$1/$2
+    if [[ -e $path.gz ]]; then path=$path.gz; fi
+    [[ -e $path ]] || return 1
+    if ! verified "$path" "$(checksum "$1" "$2")"; then
+        note "$path is damaged (checksum differs): replacing it"
+        return 1
+    fi
+}
+
+all_present() {
+    local file
+    for file in $files; do
+        if ! present "$1" "$file" 2>/dev/null; then return 1; fi
+    done
+}
+
+# install_file SOURCE TARGET: a compressed copy of SOURCE under the name TARGET, which appears at once or not at all.
+install_file() {
+    incoming=$2.incoming.$$
+    local problem
+    if is_gzip "$1"; then
+        problem=$(cp "$1" "$incoming" 2>&1) || die "cannot write $2: ${problem##*: }"
+    else
+        problem=$( { gzip -nc "$1" >"$incoming"; } 2>&1) || die "cannot write $2: ${problem##*: }"
+    fi
+    problem=$( { chmod u+w "$incoming" && mv -f "$incoming" "$2"; } 2>&1) || die "cannot write $2: ${problem##*: }"
+    incoming=""
+}
+
+# copy_set SET DIR: installs what is not yet there from DIR/SET or from DIR itself.
+copy_set() {
+    local set=$1 file folder source
+    for file in $files; do
+        if present "$set" "$file"; then continue; fi
+        source=""
+        for folder in "$2/$set" "$2"; do
+            for source in "$folder/$file.gz" "$folder/$file" ""; do
+                if [[ -f $source ]]; then break 2; fi
+            done
+        done
+        if [[ -z $source ]]; then
+            note "$2 holds no $file.gz, neither in $set/ nor directly"
+            return 1
+        fi
+        if [[ ! -r $source ]]; then
+            note "$source may not be read: check its permissions"
+            return 1
+        fi
+        if ! verified "$source" "$(checksum "$set" "$file")"; then
+            note "$source is not $set's (checksum differs): damaged, or a file of another set"
+            return 1
+        fi
+        install_file "$source" "$to/$set/$file.gz"
+    done
+}
+
+# from_debian SET: from Debian's package, installed or unpacked into a scratch folder; needs no root.
+from_debian() {
+    if [[ -d /$debian_folder ]]; then
+        copy_set "$1" "/$debian_folder"
+        return
+    fi
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+    scratch=$(mktemp -d) || die "cannot make a temporary folder"
+    local apt=(apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15)
+    local own=(-o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o Debug::NoLocking=1)
+    mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
+    # The system's package lists may be missing or stale, and updating those takes root: the second try brings its own.
+    (
+        cd "$scratch"
+        "${apt[@]}" download "$debian_package" || {
+            "${apt[@]}" "${own[@]}" update && "${apt[@]}" "${own[@]}" download "$debian_package"
+        }
+    ) >/dev/null 2>&1 || {
+        note "Debian's package $debian_package could not be fetched; trying the mirrors"
+        return 1
+    }
+    dpkg -x "$scratch"/*.deb "$scratch/root" 2>/dev/null || die "cannot unpack $debian_package in $scratch: disk full?"
+    copy_set "$1" "$scratch/root/$debian_folder"
+}
+
+# download URL PART: goes on where PART ends. Status 3: this server cannot continue PART.
+download() {
+    local progress=--silent status=0 code
+    if [[ -t 2 ]]; then progress=--progress-bar; fi
+    code=$(curl --fail --location "$progress" --connect-timeout 15 --speed-limit 1000 --speed-time 30 --retry 2 \
+        --continue-at - --write-out '%{http_code}' --output "$2" "$1") || status=$?
+    case $status in
+        0) return 0 ;;
+        6) note "$1: host not found; offline?" ;;
+        7) note "$1: cannot connect; offline, or the mirror is down" ;;
+        22)
+            if [[ $code == 416 ]]; then return 3; fi
+            note "$1: the mirror answers $code"
+            ;;
+        23) die "cannot write $2: disk full or not permitted" ;;
+        28) note "$1: no answer in time; the next run goes on where this one stopped" ;;
+        33 | 36) return 3 ;;
+        *) note "$1: curl exit status $status (man curl lists them)" ;;
+    esac
+    return 1
+}
+
+# fetch_file SET FILE: from the first mirror that has it right.
+fetch_file() {
+    local set=$1 file=$2 sum part mirror url attempt status
+    part=$to/$set/$file.gz.part
+    sum=$(checksum "$set" "$file")
+    for mirror in $(mirrors "$set"); do
+        url=$mirror/$file.gz
+        # What PART holds may come from a mirror that compresses differently, and not every server can continue: a
+        # second attempt begins afresh.
+        for attempt in resumed fresh; do
+            if [[ ! -s $part ]]; then attempt=fresh; fi
+            status=0
+            verified "$part" "$sum" || download "$url" "$part" || status=$?
+            if verified "$part" "$sum"; then
+                mv -f "$part" "$to/$set/$file.gz"
+                return
+            fi
+            if ((status == 1)); then break; fi
+            rm -f "$part"
+            if [[ $attempt == fresh ]]; then
+                note "$url: not the published file (checksum differs)"
+                break
+            fi
+        done
+    done
+    return 1
+}
+
+from_mirrors() {
+    command -v curl >/dev/null || die "curl is not installed: install it, or name a folder with the files (--from DIR)"
+    local file
+    for file in $files; do
+        present "$1" "$file" || fetch_file "$1" "$file" || return 1
+    done
+}
+
+fetch_images() {
+    local set=$1
+    if all_present "$set"; then
+        echo "$set: already in $to/$set, verified"
+        return
+    fi
+    if ! mkdir -p "$to/$set" 2>/dev/null || [[ ! -w $to/$set ]]; then
+        die "cannot write to $to/$set: choose another place (--to DIR)"
+    fi
+    if [[ -n $from ]]; then
+        copy_set "$set" "$from" || die "$set was not copied: mend $from, or leave out --from"
+        echo "$set: copied from $from to $to/$set, verified"
+    elif [[ -n ${LATENT_DATA_FROM:-} ]] && copy_set "$set" "$LATENT_DATA_FROM"; then
+        echo "$set: copied from $LATENT_DATA_FROM to $to/$set, verified"
+    elif [[ $set == fashion-mnist && -z ${LATENT_FASHION_MNIST_MIRRORS:-} ]] && from_debian "$set"; then
+        echo "$set: taken from Debian's package $debian_package to $to/$set, verified"
+    elif from_mirrors "$set"; then
+        echo "$set: downloaded to $to/$set, verified"
+    else
+        die "$set could not be had: try again later, or name a folder that holds the files (--from DIR)"
+    fi
+}
+
+what=""
+from=""
+to=$here/data
+while (($# > 0)); do
+    case $1 in
+        -h | --help)
+            usage
+            exit
+            ;;
+        --from | --to)
+            [[ -n ${2:-} ]] || misused "$1 needs a folder"
+            if [[ $1 == --from ]]; then from=$2; else to=$2; fi
+            shift
+            ;;
+        -*) misused "unknown option $1" ;;
+        *)
+            [[ -z $what ]] || misused "one set at a time: $what or $1"
+            what=$1
+            ;;
+    esac
+    shift
+done
+if [[ -n $from && ! -d $from ]]; then die "--from $from: no such folder"; fi
+
+case ${what:=mnist} in
+    mnist | fashion-mnist) fetch_images "$what" ;;
+    *) misused "unknown set $what: choose mnist or fashion-mnist" ;;
+esac
