@@ -60,7 +60,10 @@ impl Eval {
         let data = config.dataset.load(&config.data_dir, config.seed)?;
         let pixels = data.test.images.pixels_per_image();
         if weights.dims.input != pixels {
-            let problem = format!("is a model of images of {} pixels; those of {} have {pixels}", weights.dims.input, config.dataset);
+            let problem = format!(
+                "is a model of images of {} pixels; those of {} have {pixels}",
+                weights.dims.input, config.dataset
+            );
             return Err(Error::Setting { setting: "model", value: path.display().to_string(), problem });
         }
         let bce_floor = data.test.images.bce_floor();

@@ -138,12 +138,14 @@ impl Training {
         config.check()?;
         let table = |config: &Config| toml::Table::try_from(config);
         let (Ok(old), Ok(new)) = (table(&stored), table(&config)) else { return Ok(config) };
-        let changed = new.iter().find(|(key, value)| !CHANGEABLE.contains(&key.as_str()) && old.get(*key) != Some(value));
+        let changed =
+            new.iter().find(|(key, value)| !CHANGEABLE.contains(&key.as_str()) && old.get(*key) != Some(value));
         match changed {
             None => Ok(config),
             Some((key, value)) => {
                 let was = old.get(key).map_or_else(|| "unset".to_owned(), ToString::to_string);
-                let problem = format!("{key} is {was} in this run and cannot become {value}; leave it out, or start a new run");
+                let problem =
+                    format!("{key} is {was} in this run and cannot become {value}; leave it out, or start a new run");
                 Err(Error::ConfigFile { path, problem })
             }
         }
@@ -183,6 +185,9 @@ pub fn of_run(dir: &Path, model: Kind) -> Result<Config, Error> {
 
 fn read_toml(path: &Path) -> Result<Settings, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let fault = |error: toml::de::Error| Error::ConfigFile { path: path.to_owned(), problem: error.to_string().trim_end().to_owned() };
+    let fault = |error: toml::de::Error| Error::ConfigFile {
+        path: path.to_owned(),
+        problem: error.to_string().trim_end().to_owned(),
+    };
     toml::from_str(&text).map_err(fault)
 }

@@ -51,6 +51,11 @@ impl Images {
         &self.pixels
     }
 
+    /// All pixels, image after image.
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+
     /// The pixels of image `i`, [rows, columns].
     ///
     /// # Panics

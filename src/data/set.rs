@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Error, Fault, Split, digits, idx};
@@ -18,7 +19,8 @@ const PUBLISHED: [(DatasetName, &str); 2] = [
 ];
 
 /// A set that can be loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DatasetName {
     /// Handwritten digits (LeCun, Cortes, Burges 1998).
     Mnist,

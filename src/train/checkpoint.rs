@@ -151,7 +151,8 @@ impl Checkpoint {
         let bytes = std::fs::read(path).map_err(|source| Error::Read { path: at(), source })?;
         let file = TensorFile::from_bytes(&bytes).map_err(|source| Error::File { path: at(), source })?;
         let note = file.note.as_deref().ok_or_else(|| no_checkpoint("it has no state of a run".to_owned()))?;
-        let note: Note = serde_json::from_str(note).map_err(|e| no_checkpoint(format!("its state is unreadable: {e}")))?;
+        let note: Note =
+            serde_json::from_str(note).map_err(|e| no_checkpoint(format!("its state is unreadable: {e}")))?;
         let Dims { input, hidden, latent } = note.dims;
         let elements: usize = file.tensors.values().map(|(_, values)| values.len()).sum();
         if input.max(hidden).max(latent) > elements {

@@ -115,7 +115,11 @@ impl Config {
             return Err(fault("--lr", self.lr, "is not a positive number; the tutorial takes 1e-3".to_owned()));
         }
         if !(self.beta >= 0.0 && self.beta.is_finite()) {
-            return Err(fault("--beta", self.beta, "is not a number from 0 up; 1 is the evidence lower bound".to_owned()));
+            return Err(fault(
+                "--beta",
+                self.beta,
+                "is not a number from 0 up; 1 is the evidence lower bound".to_owned(),
+            ));
         }
         if !(0.0..1.0).contains(&self.val_split) {
             return Err(fault("--val-split", self.val_split, "is not a share from 0 to below 1".to_owned()));

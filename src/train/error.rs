@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::backend::{self, NonFinite};
 use crate::nn::{Dims, Kind, WeightsError};
-use crate::tensor::FileError;
 use crate::plot::{curves, grid};
+use crate::tensor::FileError;
 use crate::{data, files};
 
 /// Why a run did not start or did not finish.
@@ -91,7 +91,9 @@ pub enum Error {
         dims: Dims,
     },
     /// A checkpoint that was trained on other data.
-    #[error("{path}: trained on other data (digest {found}, now {now}); point --data-dir at the data it was trained on")]
+    #[error(
+        "{path}: trained on other data (digest {found}, now {now}); point --data-dir at the data it was trained on"
+    )]
     OtherData {
         /// The checkpoint.
         path: PathBuf,
@@ -136,7 +138,9 @@ impl Error {
     pub fn is_input_fault(&self) -> bool {
         match self {
             Self::Diverged { .. } | Self::Grid(_) | Self::Curves(_) => false,
-            Self::Backend(error) => matches!(error, backend::Error::OutOfMemory { .. } | backend::Error::Threads { .. }),
+            Self::Backend(error) => {
+                matches!(error, backend::Error::OutOfMemory { .. } | backend::Error::Threads { .. })
+            }
             Self::Data(error) => error.is_input_fault(),
             Self::Write(error) => can_be_chosen_otherwise(error.cause.kind()),
             Self::CreateRun { source, .. } => can_be_chosen_otherwise(source.kind()),

@@ -226,13 +226,15 @@ impl Run {
     pub fn write_readme(&self, config: &Config) -> Result<(), Error> {
         let name = self.dir.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let Config { model, dataset, hidden_dim, latent_dim, .. } = config;
-        let mut text = format!("# {name}\n\nThe {model} on {dataset}, {hidden_dim} hidden units, {latent_dim} latent units. ");
+        let mut text =
+            format!("# {name}\n\nThe {model} on {dataset}, {hidden_dim} hidden units, {latent_dim} latent units. ");
         text.push_str("All settings are in `config.toml`, all metrics in `metrics.jsonl`. ");
         text.push_str("`model.safetensors` holds the parameters under PyTorch's names.\n\n");
         text.push_str("| epoch | images | loss | BCE | KL |\n|---|---|---|---|---|\n");
         for which in [Which::Train, Which::Validation] {
             if let Some(Record { epoch, averages, .. }) = self.last(which) {
-                let row = format!("| {epoch} | {which} | {:.2} | {:.2} | {:.2} |", averages.loss, averages.bce, averages.kl);
+                let row =
+                    format!("| {epoch} | {which} | {:.2} | {:.2} | {:.2} |", averages.loss, averages.bce, averages.kl);
                 // Writing to a String cannot fail.
                 let _ = writeln!(text, "{}", row.to_lowercase());
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 
-use super::{Averages, Checkpoint, Config, Error, DeviceImages, Progress, Record, Run, Which, evaluate};
+use super::{Averages, Checkpoint, Config, DeviceImages, Error, Progress, Record, Run, Which, evaluate};
 use crate::backend::{Backend, Hyperparameters, Noise, Sums};
 use crate::nn::{Autoencoder, Weights};
 use crate::noise::{Address, PhiloxRng, Stream};
@@ -61,12 +61,12 @@ pub struct Session<'a> {
 ///
 /// # Errors
 /// The device or the disk failed, or a number was not finite.
-pub fn train<B: Backend, M: Autoencoder<B>>(
-    backend: &mut B,
-    model: &mut M,
+pub fn train<'a, B: Backend, M: Autoencoder<B>>(
+    backend: &'a mut B,
+    model: &'a mut M,
     images: DeviceImages<B::Images>,
-    validation: &mut DeviceImages<B::Images>,
-    session: Session<'_>,
+    validation: &'a mut DeviceImages<B::Images>,
+    session: Session<'a>,
 ) -> Result<Outcome, Error> {
     Trainer { backend, model, images, validation, session }.run()
 }
