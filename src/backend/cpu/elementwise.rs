@@ -1,10 +1,13 @@
-//! The loops over elements. Each is inlined into a caller that was compiled for a vector extension, and written so that the
-//! compiler vectorises it: no calls, no early exits, sums in [`LANES`] fixed lanes.
+//! The loops over elements. Each is compiled once for every vector extension, and the widest present is taken at run time. They
+//! are written so that the compiler vectorises them: no calls, no early exits, sums in [`LANES`] fixed lanes.
 
 use std::ops::Range;
 
+use multiversion::multiversion;
+
 use crate::backend::{Activation, NEGATIVE_SLOPE, adam as constants};
 use crate::math;
+use crate::noise::{Address, fill_standard_normal};
 
 /// Partial sums of a reduction. Their number is fixed, so the order of a sum does not depend on the processor.
 const LANES: usize = 16;
@@ -24,7 +27,7 @@ fn lane_sum(len: usize, f: impl Fn(usize) -> f32) -> f64 {
 }
 
 /// out = bytes / 255.
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn bytes_to_unit(bytes: &[u8], out: &mut [f32]) {
     for (out, byte) in out.iter_mut().zip(bytes) {
         *out = f32::from(*byte) / 255.0;
@@ -32,7 +35,7 @@ pub fn bytes_to_unit(bytes: &[u8], out: &mut [f32]) {
 }
 
 /// y = activation(y + bias).
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn bias_activation(bias: &[f32], activation: Activation, y: &mut [f32]) {
     let pairs = y.iter_mut().zip(bias);
     match activation {
@@ -46,7 +49,7 @@ pub fn bias_activation(bias: &[f32], activation: Activation, y: &mut [f32]) {
 }
 
 /// dx = dx f'(p), where `x` = f(p) is the activation's output.
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn times_derivative(activation: Activation, x: &[f32], dx: &mut [f32]) {
     if activation == Activation::LeakyRelu {
         for (dx, x) in dx.iter_mut().zip(x) {
@@ -56,7 +59,7 @@ pub fn times_derivative(activation: Activation, x: &[f32], dx: &mut [f32]) {
 }
 
 /// Binary cross-entropy of the logits `a` + `bias` against `target`, in nats; `a` becomes its gradient at the logits.
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn bce_and_gradient(bias: &[f32], target: &[f32], a: &mut [f32]) -> f64 {
     let n = a.len();
     let (bias, target) = (&bias[..n], &target[..n]);
@@ -85,7 +88,7 @@ pub fn bce_and_gradient(bias: &[f32], target: &[f32], a: &mut [f32]) -> f64 {
 }
 
 /// out = the sums of the columns `range` of `matrix`, rows in ascending order.
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn column_sums(matrix: &[f32], columns: usize, range: Range<usize>, out: &mut [f32]) {
     out.fill(0.0);
     for row in matrix.chunks_exact(columns) {
@@ -102,7 +105,7 @@ fn kl(m: f32, v: f32, e_v: f32) -> f32 {
 }
 
 /// z = m + e^(v/2) eps for rows of `latent` means beside as many log variances; the sum of their KL divergences.
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn sample_and_kl(latent: usize, posterior: &[f32], eps: &[f32], z: &mut [f32]) -> f64 {
     let rows = posterior.chunks_exact(2 * latent).zip(eps.chunks_exact(latent)).zip(z.chunks_exact_mut(latent));
     let mut sum = 0.0;
@@ -117,7 +120,7 @@ pub fn sample_and_kl(latent: usize, posterior: &[f32], eps: &[f32], z: &mut [f32
 }
 
 /// z = m, and the same sum as [`sample_and_kl`].
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn mean_and_kl(latent: usize, posterior: &[f32], z: &mut [f32]) -> f64 {
     let mut sum = 0.0;
     for (posterior, z) in posterior.chunks_exact(2 * latent).zip(z.chunks_exact_mut(latent)) {
@@ -129,7 +132,7 @@ pub fn mean_and_kl(latent: usize, posterior: &[f32], z: &mut [f32]) -> f64 {
 }
 
 /// Adds every unit's mean and its square, rows in ascending order.
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn add_moments(latent: usize, posterior: &[f32], sum: &mut [f64], squares: &mut [f64]) {
     for row in posterior.chunks_exact(2 * latent) {
         for ((sum, square), m) in sum.iter_mut().zip(squares.iter_mut()).zip(row) {
@@ -141,7 +144,7 @@ pub fn add_moments(latent: usize, posterior: &[f32], sum: &mut [f64], squares: &
 }
 
 /// out = (dz + beta m) beside (dz eps e^(v/2) / 2 + beta (e^v - 1) / 2).
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn posterior_gradient(latent: usize, beta: f32, posterior: &[f32], eps: &[f32], dz: &[f32], out: &mut [f32]) {
     let inputs = posterior.chunks_exact(2 * latent).zip(eps.chunks_exact(latent)).zip(dz.chunks_exact(latent));
     for (((posterior, eps), dz), out) in inputs.zip(out.chunks_exact_mut(2 * latent)) {
@@ -158,7 +161,7 @@ pub fn posterior_gradient(latent: usize, beta: f32, posterior: &[f32], eps: &[f3
 }
 
 /// Adam's update with `step_size` = lr / (1 - beta_1^t) and `root_scale` = 1 / sqrt(1 - beta_2^t).
-#[inline(always)]
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn adam(step_size: f32, root_scale: f32, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
     const FRESH_1: f32 = (1.0 - constants::BETA_1) as f32;
     const FRESH_2: f32 = (1.0 - constants::BETA_2) as f32;
@@ -169,4 +172,10 @@ pub fn adam(step_size: f32, root_scale: f32, p: &mut [f32], g: &[f32], m: &mut [
         *v = v.mul_add(KEEP_2, FRESH_2 * g * g);
         *p -= step_size * *m / v.sqrt().mul_add(root_scale, EPSILON);
     }
+}
+
+/// Fills `out` with the standard normals of the elements `first`, `first` + 1, ... of `address`; see [`fill_standard_normal`].
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
+pub fn standard_normal(address: Address, first: usize, out: &mut [f32]) {
+    fill_standard_normal(address, first, out);
 }

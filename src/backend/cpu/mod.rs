@@ -1,7 +1,7 @@
 //! The processor as a backend: operations are carried out at once, their work shared by the threads of a [`Pool`].
 //!
 //! Every operation is cut into tasks by shape alone, and every sum has one order, so any number of threads gives the same
-//! bits. Loops over elements are compiled for each vector extension and the widest present is taken at run time ([`pulp`]).
+//! bits. Loops over elements are compiled for several vector extensions, and the widest present is taken at run time.
 
 mod elementwise;
 mod parts;
@@ -11,15 +11,13 @@ mod product;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use pulp::Arch;
-
 use self::elementwise as loops;
 use self::parts::Parts;
 use self::pool::Pool;
 use self::product::{Operand, product, strips};
 use super::{Activation, Backend, Error, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Step, Sums, adam};
 use crate::math;
-use crate::noise::{Address, Stream, fill_standard_normal};
+use crate::noise::{Address, Stream};
 
 /// Rows of a batch that one task of an elementwise operation handles. A multiple of 4, so that a task's noise begins with a
 /// whole block of the generator whatever the number of columns.
@@ -39,7 +37,6 @@ pub struct Images {
 /// The CPU backend.
 pub struct Cpu {
     pool: Pool,
-    arch: Arch,
     hyperparameters: Hyperparameters,
     steps: HashMap<Stream, u64>,
     /// The step being carried out.
@@ -59,7 +56,6 @@ impl Cpu {
         let pool = Pool::new(threads.max(1)).map_err(|source| Error::Threads { threads, source })?;
         Ok(Self {
             pool,
-            arch: Arch::new(),
             hyperparameters: Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 },
             steps: HashMap::new(),
             current: Step { stream: Stream::Training, rows: 0 },
@@ -193,7 +189,7 @@ impl Backend for Cpu {
     fn gather(&mut self, images: &mut Images, batch: &mut Vec<f32>) {
         let (rows, pixels) = (self.current.rows, images.pixels_per_image);
         let order = &images.order[images.position..images.position + rows];
-        let (arch, source) = (self.arch, &images.pixels);
+        let source = &images.pixels;
         let batch = Parts::new(&mut batch[..rows * pixels]);
         let (tasks, rows_of) = row_tasks(rows);
         self.pool.run(tasks, &|task| {
@@ -201,7 +197,7 @@ impl Backend for Cpu {
                 let first = order[row] as usize * pixels;
                 // SAFETY: a row belongs to one task.
                 let out = unsafe { batch.part(row * pixels..(row + 1) * pixels) };
-                arch.dispatch(|| loops::bytes_to_unit(&source[first..first + pixels], out));
+                loops::bytes_to_unit(&source[first..first + pixels], out);
             }
         });
         images.position += rows;
@@ -209,7 +205,7 @@ impl Backend for Cpu {
     }
 
     fn standard_normal(&mut self, out: &mut Vec<f32>, columns: usize) {
-        let (arch, address, rows) = (self.arch, self.address(), self.current.rows);
+        let (address, rows) = (self.address(), self.current.rows);
         let out = Parts::new(&mut out[..rows * columns]);
         let (tasks, rows_of) = row_tasks(rows);
         self.pool.run(tasks, &|task| {
@@ -217,12 +213,12 @@ impl Backend for Cpu {
             let elements = rows.start * columns..rows.end * columns;
             // SAFETY: a row belongs to one task.
             let part = unsafe { out.part(elements.clone()) };
-            arch.dispatch(|| fill_standard_normal(address, elements.start, part));
+            loops::standard_normal(address, elements.start, part);
         });
     }
 
     fn linear(&mut self, layer: Linear, params: &Vec<f32>, x: &Vec<f32>, y: &mut Vec<f32>, activation: Activation) {
-        let (arch, rows) = (self.arch, self.current.rows);
+        let rows = self.current.rows;
         let (weight, bias) = layer.parameters(params);
         let (x, w_t) = (Operand::row_major(x, layer.inputs), Operand::row_major(weight, layer.inputs).transposed());
         let y = Parts::new(&mut y[..rows * layer.outputs]);
@@ -236,7 +232,7 @@ impl Backend for Cpu {
                 let first = row * layer.outputs;
                 // SAFETY: as above.
                 let y = unsafe { y.part(first + columns.start..first + columns.end) };
-                arch.dispatch(|| loops::bias_activation(&bias[columns.clone()], activation, y));
+                loops::bias_activation(&bias[columns.clone()], activation, y);
             }
         });
     }
@@ -249,7 +245,7 @@ impl Backend for Cpu {
         target: &Vec<f32>,
         dlogits: &mut Vec<f32>,
     ) {
-        let (arch, rows) = (self.arch, self.current.rows);
+        let rows = self.current.rows;
         let (weight, bias) = layer.parameters(params);
         let (x, w_t) = (Operand::row_major(x, layer.inputs), Operand::row_major(weight, layer.inputs).transposed());
         let out = Parts::new(&mut dlogits[..rows * layer.outputs]);
@@ -266,7 +262,7 @@ impl Backend for Cpu {
                 let part = row * layer.outputs + columns.start..row * layer.outputs + columns.end;
                 // SAFETY: as above.
                 let a = unsafe { out.part(part.clone()) };
-                bce += arch.dispatch(|| loops::bce_and_gradient(&bias[columns.clone()], &target[part.clone()], a));
+                bce += loops::bce_and_gradient(&bias[columns.clone()], &target[part.clone()], a);
             }
             // SAFETY: a task has one element.
             let partial = unsafe { partial.part(task..task + 1) };
@@ -287,7 +283,7 @@ impl Backend for Cpu {
         grads: &mut Vec<f32>,
         input: Option<InputGradient<'_, Vec<f32>>>,
     ) {
-        let (arch, rows, Linear { inputs, outputs, .. }) = (self.arch, self.current.rows, layer);
+        let (rows, Linear { inputs, outputs, .. }) = (self.current.rows, layer);
         let (weight, _) = layer.parameters(params);
         let dy_matrix = Operand::row_major(dy, outputs);
         let grads = Parts::new(grads);
@@ -300,7 +296,7 @@ impl Backend for Cpu {
             unsafe { product(size, &grads, first, inputs, dy_t, x) };
             // SAFETY: as above.
             let db = unsafe { grads.part(layer.bias + units.start..layer.bias + units.end) };
-            arch.dispatch(|| loops::column_sums(&dy[..rows * outputs], outputs, units.clone(), db));
+            loops::column_sums(&dy[..rows * outputs], outputs, units.clone(), db);
         };
         let Some(InputGradient { dx, activation }) = input else {
             return self.pool.run(gradient_strips.count, &gradients);
@@ -316,7 +312,7 @@ impl Backend for Cpu {
                 let part = row * inputs + columns.start..row * inputs + columns.end;
                 // SAFETY: as above.
                 let dx = unsafe { dx.part(part.clone()) };
-                arch.dispatch(|| loops::times_derivative(activation, &x[part.clone()], dx));
+                loops::times_derivative(activation, &x[part.clone()], dx);
             }
         };
         // The two products need nothing of each other, so they share one burst.
@@ -334,7 +330,7 @@ impl Backend for Cpu {
         eps: &mut Vec<f32>,
         z: &mut Vec<f32>,
     ) {
-        let (arch, rows, address) = (self.arch, self.current.rows, self.address());
+        let (rows, address) = (self.current.rows, self.address());
         let (eps, z) = (Parts::new(&mut eps[..rows * latent]), Parts::new(&mut z[..rows * latent]));
         let (tasks, rows_of) = row_tasks(rows);
         reserve(&mut self.partial, tasks);
@@ -345,13 +341,13 @@ impl Backend for Cpu {
             let (eps, z, partial) =
                 unsafe { (eps.part(part.clone()), z.part(part.clone()), partial.part(task..task + 1)) };
             if noise == Noise::Drawn {
-                arch.dispatch(|| fill_standard_normal(address, part.start, eps));
+                loops::standard_normal(address, part.start, eps);
             }
             let posterior = &posterior[2 * part.start..2 * part.end];
-            partial[0] = arch.dispatch(|| match noise {
+            partial[0] = match noise {
                 Noise::Mean => loops::mean_and_kl(latent, posterior, z),
                 Noise::Drawn | Noise::Given => loops::sample_and_kl(latent, posterior, eps, z),
-            });
+            };
         };
         let (sum, squares) = (&mut self.sums.mean[..], &mut self.sums.mean_squared[..]);
         let moments = Parts::new(sum);
@@ -362,7 +358,7 @@ impl Backend for Cpu {
             }
             // SAFETY: this is the one task that touches the moments.
             let (sum, squares) = unsafe { (moments.part(0..latent), squares.part(0..latent)) };
-            arch.dispatch(|| loops::add_moments(latent, &posterior[..2 * rows * latent], sum, squares));
+            loops::add_moments(latent, &posterior[..2 * rows * latent], sum, squares);
         });
         let posterior = &posterior[..2 * rows * latent];
         let suspect =
@@ -380,7 +376,7 @@ impl Backend for Cpu {
         dz: &Vec<f32>,
         dposterior: &mut Vec<f32>,
     ) {
-        let (arch, rows, beta) = (self.arch, self.current.rows, self.hyperparameters.beta as f32);
+        let (rows, beta) = (self.current.rows, self.hyperparameters.beta as f32);
         let out = Parts::new(&mut dposterior[..2 * rows * latent]);
         let (tasks, rows_of) = row_tasks(rows);
         self.pool.run(tasks, &|task| {
@@ -389,7 +385,7 @@ impl Backend for Cpu {
             // SAFETY: a row belongs to one task.
             let out = unsafe { out.part(double.clone()) };
             let (eps, dz) = (&eps[part.clone()], &dz[part]);
-            arch.dispatch(|| loops::posterior_gradient(latent, beta, &posterior[double], eps, dz, out));
+            loops::posterior_gradient(latent, beta, &posterior[double], eps, dz, out);
         });
     }
 
@@ -408,13 +404,12 @@ impl Backend for Cpu {
         let step_size = self.hyperparameters.learning_rate / (1.0 - adam::BETA_1.powf(t));
         let root_scale = 1.0 / (1.0 - adam::BETA_2.powf(t)).sqrt();
         let (step_size, root_scale) = (step_size as f32, root_scale as f32);
-        let arch = self.arch;
         let (p, m, v) = (Parts::new(params), Parts::new(first_moment), Parts::new(second_moment));
         self.pool.run(len.div_ceil(PARAMETERS_PER_TASK), &|task| {
             let part = task * PARAMETERS_PER_TASK..((task + 1) * PARAMETERS_PER_TASK).min(len);
             // SAFETY: a parameter belongs to one task.
             let (p, m, v) = unsafe { (p.part(part.clone()), m.part(part.clone()), v.part(part.clone())) };
-            arch.dispatch(|| loops::adam(step_size, root_scale, p, &grads[part], m, v));
+            loops::adam(step_size, root_scale, p, &grads[part], m, v);
         });
     }
 }
