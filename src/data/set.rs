@@ -95,10 +95,7 @@ struct Folder {
 
 impl Folder {
     fn find(set: DatasetName, data_dir: &Path) -> Result<Self, Error> {
-        let mut fetch = format!("./data-fetch.sh {set}");
-        if data_dir != Path::new("data") {
-            fetch += &format!(" --to {}", data_dir.display());
-        }
+        let fetch = fetch_command(set, data_dir);
         let own = data_dir.join(set.to_string());
         if own.is_dir() {
             return Ok(Self { set, path: own, fetch });
@@ -154,6 +151,15 @@ impl Folder {
     }
 }
 
+/// The command that puts `set` into `data_dir`; `data` is where it goes unless told.
+fn fetch_command(set: DatasetName, data_dir: &Path) -> String {
+    if data_dir == Path::new("data") {
+        format!("./data-fetch.sh {set}")
+    } else {
+        format!("./data-fetch.sh {set} --to {}", data_dir.display())
+    }
+}
+
 /// See [`Dataset::digest`]. A header says nothing that images and labels do not, so the files need not be at hand.
 fn digest(train: &Split, test: &Split) -> String {
     let mut hash = Sha256::new();
@@ -175,6 +181,14 @@ mod tests {
         for set in [DatasetName::Mnist, DatasetName::FashionMnist, DatasetName::Digits] {
             assert_eq!(set.to_string().parse::<DatasetName>().unwrap(), set);
         }
+    }
+
+    #[test]
+    fn the_command_names_the_folder_unless_it_is_the_usual_one() {
+        let command = |folder: &str| fetch_command(DatasetName::FashionMnist, Path::new(folder));
+        assert_eq!(command("data"), "./data-fetch.sh fashion-mnist");
+        assert_eq!(command("data/"), "./data-fetch.sh fashion-mnist");
+        assert_eq!(command("/srv/sets"), "./data-fetch.sh fashion-mnist --to /srv/sets");
     }
 
     #[test]
