@@ -32,10 +32,12 @@ pub fn standard_normal_block(address: Address, block: u32) -> [f32; 4] {
 pub fn fill_standard_normal(address: Address, first: usize, out: &mut [f32]) {
     assert!(first.is_multiple_of(4), "element {first} does not begin a block of four");
     let first_block = (first / 4) as u32;
-    for (i, chunk) in out.chunks_mut(4).enumerate() {
-        let block = standard_normal_block(address, first_block.wrapping_add(i as u32));
-        chunk.copy_from_slice(&block[..chunk.len()]);
+    let (blocks, rest) = out.as_chunks_mut::<4>();
+    for (i, block) in blocks.iter_mut().enumerate() {
+        *block = standard_normal_block(address, first_block.wrapping_add(i as u32));
     }
+    let last = standard_normal_block(address, first_block.wrapping_add(blocks.len() as u32));
+    rest.copy_from_slice(&last[..rest.len()]);
 }
 
 #[cfg(test)]
