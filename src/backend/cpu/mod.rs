@@ -3,6 +3,7 @@
 //! Every operation is cut into tasks by shape alone, and every sum has one order, so any number of threads gives the same
 //! bits. Loops over elements are compiled for several vector extensions, and the widest present is taken at run time.
 
+mod buffer;
 mod elementwise;
 mod parts;
 mod pool;
@@ -11,6 +12,7 @@ mod product;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use self::buffer::Buffer;
 use self::elementwise as loops;
 use self::parts::Parts;
 use self::pool::Pool;
@@ -123,23 +125,19 @@ fn reserve(partial: &mut Vec<f64>, tasks: usize) {
 }
 
 impl Backend for Cpu {
-    type Buffer = Vec<f32>;
+    type Buffer = Buffer;
     type Images = Images;
 
-    fn zeros(&mut self, len: usize) -> Result<Vec<f32>, Error> {
-        let mut buffer = Vec::new();
-        let bytes = len.saturating_mul(size_of::<f32>());
-        buffer.try_reserve_exact(len).map_err(|_| Error::OutOfMemory { bytes, purpose: "a buffer" })?;
-        buffer.resize(len, 0.0);
-        Ok(buffer)
+    fn zeros(&mut self, len: usize) -> Result<Buffer, Error> {
+        Buffer::zeros(len)
     }
 
-    fn write(&mut self, buffer: &mut Vec<f32>, values: &[f32]) -> Result<(), Error> {
+    fn write(&mut self, buffer: &mut Buffer, values: &[f32]) -> Result<(), Error> {
         buffer[..values.len()].copy_from_slice(values);
         Ok(())
     }
 
-    fn read(&mut self, buffer: &Vec<f32>, len: usize) -> Result<Vec<f32>, Error> {
+    fn read(&mut self, buffer: &Buffer, len: usize) -> Result<Vec<f32>, Error> {
         Ok(buffer[..len].to_vec())
     }
 
@@ -186,7 +184,7 @@ impl Backend for Cpu {
         Ok(())
     }
 
-    fn gather(&mut self, images: &mut Images, batch: &mut Vec<f32>) {
+    fn gather(&mut self, images: &mut Images, batch: &mut Buffer) {
         let (rows, pixels) = (self.current.rows, images.pixels_per_image);
         let order = &images.order[images.position..images.position + rows];
         let source = &images.pixels;
@@ -204,7 +202,7 @@ impl Backend for Cpu {
         self.sums.images += rows as u64;
     }
 
-    fn standard_normal(&mut self, out: &mut Vec<f32>, columns: usize) {
+    fn standard_normal(&mut self, out: &mut Buffer, columns: usize) {
         let (address, rows) = (self.address(), self.current.rows);
         let out = Parts::new(&mut out[..rows * columns]);
         let (tasks, rows_of) = row_tasks(rows);
@@ -217,7 +215,7 @@ impl Backend for Cpu {
         });
     }
 
-    fn linear(&mut self, layer: Linear, params: &Vec<f32>, x: &Vec<f32>, y: &mut Vec<f32>, activation: Activation) {
+    fn linear(&mut self, layer: Linear, params: &Buffer, x: &Buffer, y: &mut Buffer, activation: Activation) {
         let rows = self.current.rows;
         let (weight, bias) = layer.parameters(params);
         let (x, w_t) = (Operand::row_major(x, layer.inputs), Operand::row_major(weight, layer.inputs).transposed());
@@ -240,10 +238,10 @@ impl Backend for Cpu {
     fn linear_bce(
         &mut self,
         layer: Linear,
-        params: &Vec<f32>,
-        x: &Vec<f32>,
-        target: &Vec<f32>,
-        dlogits: &mut Vec<f32>,
+        params: &Buffer,
+        x: &Buffer,
+        target: &Buffer,
+        dlogits: &mut Buffer,
     ) {
         let rows = self.current.rows;
         let (weight, bias) = layer.parameters(params);
@@ -277,11 +275,11 @@ impl Backend for Cpu {
     fn linear_backward(
         &mut self,
         layer: Linear,
-        params: &Vec<f32>,
-        x: &Vec<f32>,
-        dy: &Vec<f32>,
-        grads: &mut Vec<f32>,
-        input: Option<InputGradient<'_, Vec<f32>>>,
+        params: &Buffer,
+        x: &Buffer,
+        dy: &Buffer,
+        grads: &mut Buffer,
+        input: Option<InputGradient<'_, Buffer>>,
     ) {
         let (rows, Linear { inputs, outputs, .. }) = (self.current.rows, layer);
         let (weight, _) = layer.parameters(params);
@@ -325,10 +323,10 @@ impl Backend for Cpu {
     fn reparameterise(
         &mut self,
         latent: usize,
-        posterior: &Vec<f32>,
+        posterior: &Buffer,
         noise: Noise,
-        eps: &mut Vec<f32>,
-        z: &mut Vec<f32>,
+        eps: &mut Buffer,
+        z: &mut Buffer,
     ) {
         let (rows, address) = (self.current.rows, self.address());
         let (eps, z) = (Parts::new(&mut eps[..rows * latent]), Parts::new(&mut z[..rows * latent]));
@@ -371,10 +369,10 @@ impl Backend for Cpu {
     fn reparameterise_backward(
         &mut self,
         latent: usize,
-        posterior: &Vec<f32>,
-        eps: &Vec<f32>,
-        dz: &Vec<f32>,
-        dposterior: &mut Vec<f32>,
+        posterior: &Buffer,
+        eps: &Buffer,
+        dz: &Buffer,
+        dposterior: &mut Buffer,
     ) {
         let (rows, beta) = (self.current.rows, self.hyperparameters.beta as f32);
         let out = Parts::new(&mut dposterior[..2 * rows * latent]);
@@ -392,10 +390,10 @@ impl Backend for Cpu {
     fn adam(
         &mut self,
         len: usize,
-        params: &mut Vec<f32>,
-        grads: &Vec<f32>,
-        first_moment: &mut Vec<f32>,
-        second_moment: &mut Vec<f32>,
+        params: &mut Buffer,
+        grads: &Buffer,
+        first_moment: &mut Buffer,
+        second_moment: &mut Buffer,
     ) {
         if self.non_finite.is_some() {
             return;
