@@ -77,7 +77,8 @@ pub fn sigmoid(a: f64) -> f64 {
     1.0 / (1.0 + (-a).exp())
 }
 
-const SLOPE: f64 = latent::backend::NEGATIVE_SLOPE as f64;
+/// LeakyReLU's, the tutorial's.
+const SLOPE: f64 = 0.2;
 
 pub fn leaky_relu(a: f64) -> f64 {
     if a > 0.0 { a } else { SLOPE * a }
