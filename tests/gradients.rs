@@ -1,7 +1,6 @@
 //! The backward pass of both models: finite differences check the derivation in f64, and that checks latent's in f32.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![allow(clippy::neg_cmp_op_on_partial_ord, reason = "comparisons are written so that NaN fails")]
 
 mod oracle;
 
