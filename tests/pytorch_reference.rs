@@ -5,6 +5,10 @@
 //! `step3.P`, `loss_f64.0`. Of files called `*_large_weights`, whose sigmoids saturate in float32, only inputs, `fwd.*` and the f64
 //! keys count.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod oracle;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +17,7 @@ use latent::backend::{Backend, Hyperparameters, Noise, Step, Sums};
 use latent::nn::weights::{layout_of, to_tensors};
 use latent::nn::{Autoencoder, Dims, Kind, VanillaAE, VariationalAE};
 use latent::noise::Stream;
+use oracle::{Batch, Model, relative_error, widen, within};
 use safetensors::{Dtype, SafeTensors};
 
 /// Bounds on the norm of the difference over the norm.
@@ -81,15 +86,6 @@ impl Reference {
     }
 }
 
-/// The norm of the difference over the norm of what is wanted; the norm itself where that is zero.
-fn relative_error(got: &[f64], want: &[f64]) -> f64 {
-    assert_eq!(got.len(), want.len(), "another number of elements");
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let difference = norm(&mut got.iter().zip(want).map(|(g, w)| g - w));
-    let size = norm(&mut want.iter().copied());
-    if size > 0.0 { difference / size } else { difference }
-}
-
 /// Collects the errors of one file and remembers the worst in relation to its bound.
 struct Comparison {
     name: String,
@@ -100,18 +96,13 @@ struct Comparison {
 impl Comparison {
     fn check(&mut self, what: &str, got: &[f64], want: &[f64], bound: f64) {
         let error = relative_error(got, want);
-        // Written so that NaN fails.
-        if !(error <= bound) {
+        if !within(error, bound) {
             self.failures.push(format!("{}: {what} is off by {error:.2e}, allowed {bound:.0e}", self.name));
         }
-        if !(error / bound <= self.worst.0) {
+        if !within(error / bound, self.worst.0) {
             self.worst = (error / bound, format!("{what} {error:.2e} of {bound:.0e}"));
         }
     }
-}
-
-fn widen(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|v| f64::from(*v)).collect()
 }
 
 /// Runs the three steps of one file on `model`.
@@ -249,6 +240,27 @@ fn compare_all<B: Backend>(name: &str, mut new_backend: impl FnMut() -> B) {
 fn cpu_agrees_with_pytorch() {
     for threads in [1, 2, 3] {
         compare_all(&format!("cpu, {threads} threads"), || Cpu::new(threads).unwrap());
+    }
+}
+
+/// What the other tests compare with is itself compared with what PyTorch computed in float64.
+#[test]
+fn oracle_agrees_with_pytorch_in_float64() {
+    for file in reference_files().into_iter().map(Reference::read) {
+        let model = Model::new(file.kind(), file.dims());
+        let eps = if file.kind() == Kind::Variational { file.get("eps.0").to_vec() } else { Vec::new() };
+        let (params, batch) = (widen(&file.arena("init")), Batch { x: file.get("x").to_vec(), eps });
+        let (forward, gradients) = (model.forward(&params, &batch), model.gradients(&params, &batch, 1.0));
+        let losses = [forward.bce, forward.kl];
+        let want = file.get("loss_f64.0");
+        let mut errors = vec![("loss".to_owned(), relative_error(&losses[..want.len()], want))];
+        for slot in model.layout.slots() {
+            let want = file.get(&format!("grad_f64.{}", slot.name));
+            errors.push((slot.name.clone(), relative_error(&gradients[slot.range()], want)));
+        }
+        for (what, error) in errors {
+            assert!(within(error, 1e-9), "{}: {what} is off by {error:.2e}", file.path.display());
+        }
     }
 }
 
