@@ -12,18 +12,10 @@ use crate::noise::{Address, fill_standard_normal};
 /// Partial sums of a reduction. Their number is fixed, so the order of a sum does not depend on the processor.
 const LANES: usize = 16;
 
-/// Sums `f(i)` for i below `len`, in [`LANES`] lanes of f32 that are added in f64.
+/// Adds up in f64 what was summed in lanes of f32.
 #[inline(always)]
-fn lane_sum(len: usize, f: impl Fn(usize) -> f32) -> f64 {
-    let mut lanes = [0.0f32; LANES];
-    let whole = len / LANES * LANES;
-    for first in (0..whole).step_by(LANES) {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += f(first + lane);
-        }
-    }
-    let tail: f64 = (whole..len).map(|i| f64::from(f(i))).sum();
-    lanes.iter().map(|lane| f64::from(*lane)).sum::<f64>() + tail
+fn total(lanes: [f32; LANES]) -> f64 {
+    lanes.iter().map(|lane| f64::from(*lane)).sum()
 }
 
 /// out = bytes / 255.
@@ -68,7 +60,8 @@ pub fn bce_and_gradient(bias: &[f32], target: &[f32], a: &mut [f32]) -> f64 {
     let step = |a: &mut f32, b: f32, t: f32| {
         let logit = *a + b;
         let (s, softplus) = math::sigmoid_softplus(logit);
-        *a = s - t;
+        // The second term is 0, or NaN where the logit is infinite, so that it is found.
+        *a = (s - t) + (logit - logit);
         // `max` would lose a NaN.
         let positive = if logit < 0.0 { 0.0 } else { logit };
         logit.mul_add(-t, positive) + softplus
@@ -84,7 +77,7 @@ pub fn bce_and_gradient(bias: &[f32], target: &[f32], a: &mut [f32]) -> f64 {
     for (i, a) in tail.iter_mut().enumerate() {
         rest += f64::from(step(a, bias[first + i], target[first + i]));
     }
-    loss.iter().map(|lane| f64::from(*lane)).sum::<f64>() + rest
+    total(loss) + rest
 }
 
 /// out = the sums of the columns `range` of `matrix`, rows in ascending order.
@@ -98,37 +91,47 @@ pub fn column_sums(matrix: &[f32], columns: usize, range: Range<usize>, out: &mu
     }
 }
 
-/// The KL divergence of one unit's posterior N(m, e^v) from N(0, 1), given e^v.
+/// The KL divergence of N(m, e^v) from N(0, 1): (m^2 + (e^v - 1 - v)) / 2, where nothing cancels near the prior.
 #[inline(always)]
-fn kl(m: f32, v: f32, e_v: f32) -> f32 {
-    -0.5 * (m.mul_add(-m, 1.0 + v) - e_v)
+fn kl(m: f32, v: f32) -> f32 {
+    0.5 * m.mul_add(m, math::exp_m1_minus_x(v))
 }
 
-/// z = m + e^(v/2) eps for rows of `latent` means beside as many log variances; the sum of their KL divergences.
+/// The sum of the KL divergences of rows of `latent` means beside as many log variances.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-pub fn sample_and_kl(latent: usize, posterior: &[f32], eps: &[f32], z: &mut [f32]) -> f64 {
+pub fn kl_sum(latent: usize, posterior: &[f32]) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let mut rest = 0.0;
+    for row in posterior.chunks_exact(2 * latent) {
+        let (mean, log_var) = row.split_at(latent);
+        let ((means, mean_tail), (log_vars, log_var_tail)) = (mean.as_chunks::<LANES>(), log_var.as_chunks::<LANES>());
+        for (m, v) in means.iter().zip(log_vars) {
+            for lane in 0..LANES {
+                lanes[lane] += kl(m[lane], v[lane]);
+            }
+        }
+        rest += mean_tail.iter().zip(log_var_tail).map(|(m, v)| f64::from(kl(*m, *v))).sum::<f64>();
+    }
+    total(lanes) + rest
+}
+
+/// z = m + e^(v/2) eps for rows of `latent` means beside as many log variances.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
+pub fn sample(latent: usize, posterior: &[f32], eps: &[f32], z: &mut [f32]) {
     let rows = posterior.chunks_exact(2 * latent).zip(eps.chunks_exact(latent)).zip(z.chunks_exact_mut(latent));
-    let mut sum = 0.0;
     for ((posterior, eps), z) in rows {
         let (mean, log_var) = posterior.split_at(latent);
         for (((z, m), v), e) in z.iter_mut().zip(mean).zip(log_var).zip(eps) {
             *z = math::exp(0.5 * v).mul_add(*e, *m);
         }
-        sum += lane_sum(latent, |j| kl(mean[j], log_var[j], math::exp(log_var[j])));
     }
-    sum
 }
 
-/// z = m, and the same sum as [`sample_and_kl`].
-#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-pub fn mean_and_kl(latent: usize, posterior: &[f32], z: &mut [f32]) -> f64 {
-    let mut sum = 0.0;
+/// z = m.
+pub fn copy_mean(latent: usize, posterior: &[f32], z: &mut [f32]) {
     for (posterior, z) in posterior.chunks_exact(2 * latent).zip(z.chunks_exact_mut(latent)) {
-        let (mean, log_var) = posterior.split_at(latent);
-        z.copy_from_slice(mean);
-        sum += lane_sum(latent, |j| kl(mean[j], log_var[j], math::exp(log_var[j])));
+        z.copy_from_slice(&posterior[..latent]);
     }
-    sum
 }
 
 /// Adds every unit's mean and its square, rows in ascending order.
@@ -155,7 +158,7 @@ pub fn posterior_gradient(latent: usize, beta: f32, posterior: &[f32], eps: &[f3
         }
         for (((d, v), e), dz) in d_log_var.iter_mut().zip(log_var).zip(eps).zip(dz) {
             let deviation = math::exp(0.5 * v);
-            *d = 0.5 * (dz * e).mul_add(deviation, beta * (math::exp(*v) - 1.0));
+            *d = 0.5 * (dz * e).mul_add(deviation, beta * (math::exp_m1_minus_x(*v) + v));
         }
     }
 }

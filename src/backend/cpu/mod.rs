@@ -225,7 +225,7 @@ impl Backend for Cpu {
             let columns = strips.range(task);
             let size = (rows, columns.len(), layer.inputs);
             // SAFETY: a column belongs to one strip.
-            unsafe { product(size, &y, columns.start, layer.outputs, x, w_t.from_column(columns.start)) };
+            unsafe { product(size, &y, columns.start, layer.outputs, x, w_t.skip_columns(columns.start)) };
             for row in 0..rows {
                 let first = row * layer.outputs;
                 // SAFETY: as above.
@@ -235,14 +235,7 @@ impl Backend for Cpu {
         });
     }
 
-    fn linear_bce(
-        &mut self,
-        layer: Linear,
-        params: &Buffer,
-        x: &Buffer,
-        target: &Buffer,
-        dlogits: &mut Buffer,
-    ) {
+    fn linear_bce(&mut self, layer: Linear, params: &Buffer, x: &Buffer, target: &Buffer, dlogits: &mut Buffer) {
         let rows = self.current.rows;
         let (weight, bias) = layer.parameters(params);
         let (x, w_t) = (Operand::row_major(x, layer.inputs), Operand::row_major(weight, layer.inputs).transposed());
@@ -254,7 +247,7 @@ impl Backend for Cpu {
             let columns = strips.range(task);
             let size = (rows, columns.len(), layer.inputs);
             // SAFETY: a column belongs to one strip.
-            unsafe { product(size, &out, columns.start, layer.outputs, x, w_t.from_column(columns.start)) };
+            unsafe { product(size, &out, columns.start, layer.outputs, x, w_t.skip_columns(columns.start)) };
             let mut bce = 0.0;
             for row in 0..rows {
                 let part = row * layer.outputs + columns.start..row * layer.outputs + columns.end;
@@ -289,7 +282,7 @@ impl Backend for Cpu {
         let gradients = |task: usize| {
             let units = gradient_strips.range(task);
             let (size, first) = ((units.len(), inputs, rows), layer.weight + units.start * inputs);
-            let (dy_t, x) = (dy_matrix.from_column(units.start).transposed(), Operand::row_major(x, inputs));
+            let (dy_t, x) = (dy_matrix.skip_columns(units.start).transposed(), Operand::row_major(x, inputs));
             // SAFETY: a unit's weights and bias belong to one strip, and those of a layer to nothing else.
             unsafe { product(size, &grads, first, inputs, dy_t, x) };
             // SAFETY: as above.
@@ -303,7 +296,7 @@ impl Backend for Cpu {
         let input_strips = strips(inputs);
         let input_gradient = |task: usize| {
             let columns = input_strips.range(task);
-            let w = Operand::row_major(weight, inputs).from_column(columns.start);
+            let w = Operand::row_major(weight, inputs).skip_columns(columns.start);
             // SAFETY: a column belongs to one strip.
             unsafe { product((rows, columns.len(), outputs), &dx, columns.start, inputs, dy_matrix, w) };
             for row in 0..rows {
@@ -320,14 +313,7 @@ impl Backend for Cpu {
         });
     }
 
-    fn reparameterise(
-        &mut self,
-        latent: usize,
-        posterior: &Buffer,
-        noise: Noise,
-        eps: &mut Buffer,
-        z: &mut Buffer,
-    ) {
+    fn reparameterise(&mut self, latent: usize, posterior: &Buffer, noise: Noise, eps: &mut Buffer, z: &mut Buffer) {
         let (rows, address) = (self.current.rows, self.address());
         let (eps, z) = (Parts::new(&mut eps[..rows * latent]), Parts::new(&mut z[..rows * latent]));
         let (tasks, rows_of) = row_tasks(rows);
@@ -338,14 +324,15 @@ impl Backend for Cpu {
             // SAFETY: a row belongs to one task, and a task has one partial sum.
             let (eps, z, partial) =
                 unsafe { (eps.part(part.clone()), z.part(part.clone()), partial.part(task..task + 1)) };
+            let posterior = &posterior[2 * part.start..2 * part.end];
             if noise == Noise::Drawn {
                 loops::standard_normal(address, part.start, eps);
             }
-            let posterior = &posterior[2 * part.start..2 * part.end];
-            partial[0] = match noise {
-                Noise::Mean => loops::mean_and_kl(latent, posterior, z),
-                Noise::Drawn | Noise::Given => loops::sample_and_kl(latent, posterior, eps, z),
-            };
+            match noise {
+                Noise::Mean => loops::copy_mean(latent, posterior, z),
+                Noise::Drawn | Noise::Given => loops::sample(latent, posterior, eps, z),
+            }
+            partial[0] = loops::kl_sum(latent, posterior);
         };
         let (sum, squares) = (&mut self.sums.mean[..], &mut self.sums.mean_squared[..]);
         let moments = Parts::new(sum);

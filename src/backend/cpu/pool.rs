@@ -168,7 +168,7 @@ fn work(shared: &Shared, sleeps: &AtomicBool) {
 
 /// Looks for `event`, [`LOOKS`] and then [`OFFERS`] times; whether it came.
 fn look_for(event: impl Fn() -> bool) -> bool {
-    let mut look = |pause: fn()| {
+    let look = |pause: fn()| {
         pause();
         event()
     };

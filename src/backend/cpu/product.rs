@@ -10,7 +10,7 @@
 //! | dy W, 100x400x400, 1 thread | 204 | 168 | 140 |
 //! | dy^T x, 400x100x784, 1 thread | 195 | 172 | 176 |
 //!
-//! `cargo bench --bench step` repeats this. Each product here runs on one thread; the threads share the output's columns or
+//! `cargo bench --bench products` repeats this. Each product here runs on one thread; the threads share the output's columns or
 //! rows in [`strips`]. The crate takes scratch space for packed operands from the allocator.
 
 use std::ops::Range;
@@ -36,9 +36,9 @@ impl<'a> Operand<'a> {
         Self { row_stride: self.column_stride, column_stride: self.row_stride, ..self }
     }
 
-    /// From column `first` on.
-    pub fn from_column(self, first: usize) -> Self {
-        Self { data: &self.data[first * self.column_stride..], ..self }
+    /// Without its first columns.
+    pub fn skip_columns(self, columns: usize) -> Self {
+        Self { data: &self.data[columns * self.column_stride..], ..self }
     }
 
     fn holds(&self, rows: usize, columns: usize) -> bool {
