@@ -60,8 +60,8 @@ pub fn bce_and_gradient(bias: &[f32], target: &[f32], a: &mut [f32]) -> f64 {
     let step = |a: &mut f32, b: f32, t: f32| {
         let logit = *a + b;
         let (s, softplus) = math::sigmoid_softplus(logit);
-        // The second term is 0, or NaN where the logit is infinite, so that it is found.
-        *a = (s - t) + (logit - logit);
+        // Infinity times 0 is NaN: an infinite logit, whose sigmoid is finite, is found all the same.
+        *a = logit.mul_add(0.0, s - t);
         // `max` would lose a NaN.
         let positive = if logit < 0.0 { 0.0 } else { logit };
         logit.mul_add(-t, positive) + softplus

@@ -12,7 +12,7 @@ mod product;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use self::buffer::Buffer;
+pub use self::buffer::Buffer;
 use self::elementwise as loops;
 use self::parts::Parts;
 use self::pool::Pool;
