@@ -18,7 +18,7 @@ use crate::train::{Device, Error, Outcome};
 /// Exit code of a run that was interrupted: 128 + SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
 
-/// Train autoencoders on images, with handwritten kernels and a backward pass derived by hand.
+/// Train autoencoders on images, with a backward pass derived by hand.
 #[derive(Parser)]
 #[command(name = "latent", version, max_term_width = 100)]
 struct Cli {
