@@ -132,7 +132,7 @@ impl Training {
         let stored = settings.over(Config::tutorial(model));
         if let Some(found) = settings.model.filter(|found| *found != model) {
             let problem = format!("the run is of the model {found}, not {model}; resume it with `latent {found}`");
-            return Err(Error::ConfigFile { path, problem });
+            return Err(Error::Resume { path, problem });
         }
         let config = self.settings.over(stored.clone());
         config.check()?;
@@ -146,7 +146,7 @@ impl Training {
                 let was = old.get(key).map_or_else(|| "unset".to_owned(), ToString::to_string);
                 let problem =
                     format!("{key} is {was} in this run and cannot become {value}; leave it out, or start a new run");
-                Err(Error::ConfigFile { path, problem })
+                Err(Error::Resume { path, problem })
             }
         }
     }

@@ -30,8 +30,16 @@ pub enum Error {
         /// What is wrong, and where.
         problem: String,
     },
+    /// A run that cannot be resumed like this.
+    #[error("{path}: {problem}")]
+    Resume {
+        /// The run's settings.
+        path: PathBuf,
+        /// What is in the way, and what to do.
+        problem: String,
+    },
     /// A file that cannot be read.
-    #[error("cannot read {path}: {source}; is this the folder of a run, or a file that exists?")]
+    #[error("cannot read {path}: {source}; check that this is a file, or the folder of a run")]
     Read {
         /// The file.
         path: PathBuf,
@@ -105,7 +113,7 @@ pub enum Error {
     /// A number was not finite.
     #[error(
         "the loss is not finite at step {}: {}[{}, {}] = {}; the last good checkpoint is {checkpoint}; \
-         try a smaller --lr (now {learning_rate})",
+         try a smaller --lr (now {learning_rate:e})",
         .at.step, .at.tensor, .at.row, .at.column, .at.value
     )]
     Diverged {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
@@ -59,8 +59,14 @@ impl Run {
     /// Makes the folder `out`/`name`, or, without a name, the first of `out`/`prefix`-1, -2, ... that is free.
     ///
     /// # Errors
-    /// A folder of the given name exists, or none can be made.
+    /// A folder of the given name exists, or none can be made, or the name is none of a folder.
     pub fn new_dir(out: &Path, name: Option<&str>, prefix: &str) -> Result<PathBuf, Error> {
+        let one_part =
+            |name: &str| matches!(Path::new(name).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
+        if let Some(name) = name.filter(|name| !one_part(name)) {
+            let problem = "is not the name of one folder; choose where it lies with --out".to_owned();
+            return Err(Error::Setting { setting: "--name", value: format!("\"{name}\""), problem });
+        }
         let fault = |path: &Path, source| Error::CreateRun { path: path.to_owned(), source };
         fs::create_dir_all(out).map_err(|source| fault(out, source))?;
         let mut number = 1_u64;
