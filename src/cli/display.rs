@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -29,13 +30,15 @@ pub struct Display {
     dir: PathBuf,
     terminal: bool,
     bar: Option<ProgressBar>,
+    /// When the epoch began, and with which image.
+    start: (Instant, usize),
 }
 
 impl Display {
     /// A bar on a terminal unless `plain`.
     pub fn new(config: &Config, run: &Run, plain: bool) -> Self {
         let terminal = !plain && stdout().is_terminal();
-        Self { config: config.clone(), dir: run.dir().to_owned(), terminal, bar: None }
+        Self { config: config.clone(), dir: run.dir().to_owned(), terminal, bar: None, start: (Instant::now(), 0) }
     }
 
     /// Says what is trained, on how many images.
@@ -78,10 +81,11 @@ impl Display {
 
 impl Observer for Display {
     fn epoch_begins(&mut self, epoch: u32, position: usize, images: usize) {
+        self.start = (Instant::now(), position);
         if !self.terminal {
             return;
         }
-        let template = "{prefix} {bar:30} {pos}/{len} {msg} {per_sec} {eta} left";
+        let template = "{prefix} {bar:30} {pos}/{len}  {msg}  {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(images as u64), ProgressDrawTarget::stdout());
         bar.set_style(style.progress_chars("━╸ "));
@@ -93,7 +97,9 @@ impl Observer for Display {
 
     fn epoch_progresses(&mut self, position: usize, averages: &Averages) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("loss {:.2}", averages.loss));
+            let (start, first) = self.start;
+            let speed = (position - first) as f64 / start.elapsed().as_secs_f64();
+            bar.set_message(format!("loss {:.2}  {speed:.0} images/s", averages.loss));
             bar.set_position(position as u64);
         }
     }
