@@ -131,6 +131,11 @@ fn both_trains_both_and_can_share_the_decoder() {
     place.train("both", &["--epochs", "2", "--name", "long", "--share-decoder"]);
     place.succeed(&["both", "--resume", "runs/own", "--epochs", "2"]);
     assert_eq!(model("long/ae"), model("own/ae"));
+    // Where only the AE was trained, the VAE takes its settings and its decoder.
+    let before = model("shared/vae");
+    std::fs::remove_dir_all(place.path("runs/shared/vae")).unwrap();
+    place.succeed(&["both", "--resume", "runs/shared", "--share-decoder"]);
+    assert_eq!(model("shared/vae"), before);
 }
 
 #[test]

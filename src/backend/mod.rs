@@ -148,7 +148,7 @@ pub struct InputGradient<'a, S> {
 }
 
 /// A device and the operations on it.
-pub trait Backend {
+pub trait Backend: 'static {
     /// f32 values that lie where the backend computes.
     type Buffer;
     /// Images of one byte a pixel, and the order in which batches take them.

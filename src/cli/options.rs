@@ -122,6 +122,16 @@ impl Training {
         Ok(config)
     }
 
+    /// The settings of a new run of `model` beside the run in `dir`: its settings, with those that the command line gives.
+    ///
+    /// # Errors
+    /// The run's settings cannot be read, or a setting makes no sense.
+    pub fn resolve_beside(&self, model: Kind, dir: &Path) -> Result<Config, Error> {
+        let config = self.settings.over(of_run(dir, model)?);
+        config.check()?;
+        Ok(config)
+    }
+
     /// The settings of the run in `dir`, with those that the command line changes.
     ///
     /// # Errors

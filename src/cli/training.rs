@@ -15,7 +15,7 @@ pub fn one(kind: Kind, options: &Training, stop: &AtomicBool) -> Result<Outcome,
     let place = &options.place;
     let plan = match &place.resume {
         Some(dir) => Plan::resumed(options, kind, dir)?,
-        None => Plan::fresh(options, kind)?,
+        None => Plan::fresh(options.resolve(kind)?)?,
     };
     let new_dir = || Run::new_dir(&place.out, place.name.as_deref(), &kind.to_string());
     plan.carry_out(new_dir, place, stop, None).map(|(outcome, _)| outcome)
@@ -35,7 +35,11 @@ pub fn both(options: &Both, stop: &AtomicBool) -> Result<Outcome, Error> {
                 continue;
             }
             Some(part) => Plan::resumed(training, kind, part)?,
-            None => Plan::fresh(training, kind)?,
+            None => match &place.resume {
+                // The vanilla one was interrupted: the other has its settings.
+                Some(dir) => Plan::fresh(training.resolve_beside(kind, &dir.join(Kind::Vanilla.to_string()))?)?,
+                None => Plan::fresh(training.resolve(kind)?)?,
+            },
         };
         let new_dir = || {
             let parent = match &dir {
@@ -68,8 +72,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn fresh(options: &Training, kind: Kind) -> Result<Self, Error> {
-        let config = options.resolve(kind)?;
+    fn fresh(config: Config) -> Result<Self, Error> {
         let data = config.dataset.load(&config.data_dir, config.seed)?;
         Self { config, data, resumed: None }.split_and_check()
     }

@@ -14,7 +14,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use models::{Autoencoder, VanillaAE, VariationalAE, vanilla_loss, variational_loss};
+pub use models::{Autoencoder, Common, VanillaAE, VariationalAE, vanilla_loss, variational_loss};
 pub use parameters::Parameters;
 pub use perceptron::{Decoder, Encoder, VariationalEncoder};
 pub use weights::{Weights, WeightsError};

@@ -13,23 +13,11 @@ pub trait Autoencoder<B: Backend> {
     /// Which model this is.
     fn kind(&self) -> Kind;
 
-    /// The sizes of its layers.
-    fn dims(&self) -> Dims;
+    /// What it has in common with the other model.
+    fn common(&self) -> &Common<B>;
 
-    /// The most images a step can take.
-    fn batch_size(&self) -> usize;
-
-    /// Its parameters.
-    fn parameters(&self) -> &Parameters<B>;
-
-    /// Its parameters, to be changed.
-    fn parameters_mut(&mut self) -> &mut Parameters<B>;
-
-    /// The images of the step, `[rows, pixels]`.
-    fn input_mut(&mut self) -> &mut B::Buffer;
-
-    /// What the last loss (gradient at the logits) or reconstruction (x_hat) left, `[rows, pixels]`.
-    fn output(&self) -> &B::Buffer;
+    /// What it has in common with the other model, to be changed.
+    fn common_mut(&mut self) -> &mut Common<B>;
 
     /// Enqueues forward pass and loss.
     fn loss(&mut self, backend: &mut B, noise: Noise);
@@ -47,6 +35,36 @@ pub trait Autoencoder<B: Backend> {
     /// # Errors
     /// The device failed.
     fn sample(&mut self, backend: &mut B, rows: usize) -> Result<Option<Vec<f32>>, Error>;
+
+    /// The sizes of its layers.
+    fn dims(&self) -> Dims {
+        self.common().dims
+    }
+
+    /// The most images a step can take.
+    fn batch_size(&self) -> usize {
+        self.common().batch_size
+    }
+
+    /// Its parameters.
+    fn parameters(&self) -> &Parameters<B> {
+        &self.common().parameters
+    }
+
+    /// Its parameters, to be changed.
+    fn parameters_mut(&mut self) -> &mut Parameters<B> {
+        &mut self.common_mut().parameters
+    }
+
+    /// The images of the step, `[rows, pixels]`.
+    fn input_mut(&mut self) -> &mut B::Buffer {
+        &mut self.common_mut().x
+    }
+
+    /// What the last loss (gradient at the logits) or reconstruction (x_hat) left, `[rows, pixels]`.
+    fn output(&self) -> &B::Buffer {
+        &self.common().output
+    }
 
     /// Trains on the next `rows` images: loss, gradients, Adam.
     ///
@@ -98,7 +116,7 @@ pub trait Autoencoder<B: Backend> {
 }
 
 /// What both models hold beside their encoder: parameters, decoder and the buffers of one step.
-struct Common<B: Backend> {
+pub struct Common<B: Backend> {
     dims: Dims,
     batch_size: usize,
     parameters: Parameters<B>,
@@ -212,28 +230,12 @@ impl<B: Backend> Autoencoder<B> for VanillaAE<B> {
         Kind::Vanilla
     }
 
-    fn dims(&self) -> Dims {
-        self.common.dims
+    fn common(&self) -> &Common<B> {
+        &self.common
     }
 
-    fn batch_size(&self) -> usize {
-        self.common.batch_size
-    }
-
-    fn parameters(&self) -> &Parameters<B> {
-        &self.common.parameters
-    }
-
-    fn parameters_mut(&mut self) -> &mut Parameters<B> {
-        &mut self.common.parameters
-    }
-
-    fn input_mut(&mut self) -> &mut B::Buffer {
-        &mut self.common.x
-    }
-
-    fn output(&self) -> &B::Buffer {
-        &self.common.output
+    fn common_mut(&mut self) -> &mut Common<B> {
+        &mut self.common
     }
 
     fn loss(&mut self, backend: &mut B, _noise: Noise) {
@@ -327,28 +329,12 @@ impl<B: Backend> Autoencoder<B> for VariationalAE<B> {
         Kind::Variational
     }
 
-    fn dims(&self) -> Dims {
-        self.common.dims
+    fn common(&self) -> &Common<B> {
+        &self.common
     }
 
-    fn batch_size(&self) -> usize {
-        self.common.batch_size
-    }
-
-    fn parameters(&self) -> &Parameters<B> {
-        &self.common.parameters
-    }
-
-    fn parameters_mut(&mut self) -> &mut Parameters<B> {
-        &mut self.common.parameters
-    }
-
-    fn input_mut(&mut self) -> &mut B::Buffer {
-        &mut self.common.x
-    }
-
-    fn output(&self) -> &B::Buffer {
-        &self.common.output
+    fn common_mut(&mut self) -> &mut Common<B> {
+        &mut self.common
     }
 
     fn loss(&mut self, backend: &mut B, noise: Noise) {

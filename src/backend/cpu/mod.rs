@@ -1,4 +1,4 @@
-//! The processor as a backend: operations are carried out at once, their work shared by the threads of a [`Pool`].
+//! The processor as a backend: operations are carried out at once, their work shared by a few threads.
 //!
 //! Every operation is cut into tasks by shape alone, and every sum has one order, so any number of threads gives the same
 //! bits. Loops over elements are compiled for several vector extensions, and the widest present is taken at run time.
