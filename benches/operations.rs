@@ -16,7 +16,7 @@ const DIMS: Dims = Dims { input: 784, hidden: 400, latent: LATENT };
 /// (inputs, outputs) of the VAE's layers.
 const LAYERS: [(usize, usize); 4] = [(784, 400), (400, 400), (200, 400), (400, 784)];
 const PARAMETERS: usize = 1_189_984;
-const STEP: Step = Step { stream: Stream::Training, rows: BATCH };
+const STEP: Step = Step::once(Stream::Training, BATCH);
 
 fn main() {
     divan::main();
@@ -31,7 +31,7 @@ fn cpu() -> Cpu {
 /// Normals scaled to the size of activations.
 fn random(cpu: &mut Cpu, len: usize) -> Buffer {
     let mut buffer = cpu.zeros(len).expect("memory");
-    cpu.run(Step { stream: Stream::Sampling, rows: 1 }, |cpu| cpu.standard_normal(&mut buffer, len)).expect("noise");
+    cpu.run(Step::once(Stream::Sampling, 1), |cpu| cpu.standard_normal(&mut buffer, len)).expect("noise");
     buffer.iter_mut().for_each(|value| *value *= 0.1);
     buffer
 }

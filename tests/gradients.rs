@@ -77,7 +77,7 @@ impl Case {
             model.loss(backend, Noise::Given);
             model.backward(backend);
         };
-        backend.run(Step { stream: Stream::Training, rows: self.rows }, body).unwrap();
+        backend.run(Step::once(Stream::Training, self.rows), body).unwrap();
         let gradients = backend.read(&model.parameters().gradients.storage, self.params.len()).unwrap();
         (backend.sums().unwrap(), gradients)
     }

@@ -123,7 +123,7 @@ fn compare<B: Backend, M: Autoencoder<B>>(
     for k in 0..3 {
         set_noise(backend, model, k);
         backend.set_sums(Sums::zeros(dims.latent));
-        let step = Step { stream: Stream::Training, rows };
+        let step = Step::once(Stream::Training, rows);
         // The step counter is that of Adam, so the forward pass for its own sake must not count.
         if k == 0 {
             for (what, got) in forward(backend, model) {
@@ -185,7 +185,7 @@ fn compare_vae<B: Backend>(backend: &mut B, file: &Reference) -> Comparison {
         backend.write(model.noise_mut(), &file.get_f32(&format!("eps.{k}"))).unwrap();
     };
     let forward = |backend: &mut B, model: &mut VariationalAE<B>| {
-        backend.run(Step { stream: Stream::Training, rows }, |b| model.loss(b, Noise::Given)).unwrap();
+        backend.run(Step::once(Stream::Training, rows), |b| model.loss(b, Noise::Given)).unwrap();
         let posterior = backend.read(model.posterior(), 2 * rows * dims.latent).unwrap();
         let gradient = backend.read(model.output(), rows * dims.input).unwrap();
         let x_hat = gradient.iter().zip(file.get("x")).map(|(g, x)| f64::from(*g) + x).collect();
@@ -203,7 +203,7 @@ fn compare_ae<B: Backend>(backend: &mut B, file: &Reference) -> Comparison {
     let (dims, rows) = (file.dims(), file.rows());
     let mut model = VanillaAE::new(backend, dims, rows, 1).unwrap();
     let forward = |backend: &mut B, model: &mut VanillaAE<B>| {
-        backend.run(Step { stream: Stream::Training, rows }, |b| model.reconstruct(b)).unwrap();
+        backend.run(Step::once(Stream::Training, rows), |b| model.reconstruct(b)).unwrap();
         let code = backend.read(model.code(), rows * dims.latent).unwrap();
         let x_hat = backend.read(model.output(), rows * dims.input).unwrap();
         vec![("fwd.latent", widen(&code)), ("fwd.x_hat", widen(&x_hat))]

@@ -1,8 +1,8 @@
 //! The operations that a training step is made of, and the devices that carry them out.
 //!
 //! Operations only *enqueue*: they return nothing and cannot fail. A step's body is a closure handed to [`Backend::run`]; the
-//! CPU carries it out at once, a GPU may record it and replay the recording as long as [`Step`] is the same. So a body
-//! must depend on nothing but the step and the buffers it names: counters, learning rate, beta and loss sums live in the
+//! CPU carries it out at once, a GPU may record it and replay the recording for a [`Step`] of the same name. So a body must depend
+//! on nothing but the step and the buffers it names: counters, learning rate, beta and loss sums live in the
 //! backend. What came of it is read explicitly, with [`Backend::read`] and [`Backend::sums`].
 //!
 //! Matrices are row-major f32, one image a row. A buffer may have room for more rows than the step has.
@@ -82,13 +82,28 @@ pub enum Noise {
     Mean,
 }
 
-/// What a step is for and how many images it handles. Equal steps have equal bodies.
+/// What a step is for and how many images it handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Step {
     /// The stream that its noise comes from; each stream counts its own steps.
     pub stream: Stream,
     /// Images in this step's batch.
     pub rows: usize,
+    /// Steps that are equal, with a name, do the same to the same operands, so that a recording of one serves for all. A step
+    /// without a name is on its own.
+    pub name: Option<&'static str>,
+}
+
+impl Step {
+    /// A step that comes again and again.
+    pub const fn repeated(name: &'static str, stream: Stream, rows: usize) -> Self {
+        Self { stream, rows, name: Some(name) }
+    }
+
+    /// A step that is on its own.
+    pub const fn once(stream: Stream, rows: usize) -> Self {
+        Self { stream, rows, name: None }
+    }
 }
 
 /// What a step needs to know beside its operands. It may change between steps.

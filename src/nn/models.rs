@@ -71,7 +71,7 @@ pub trait Autoencoder<B: Backend> {
     /// # Errors
     /// The device failed.
     fn train_step(&mut self, backend: &mut B, images: &mut B::Images, rows: usize) -> Result<(), Error> {
-        backend.run(Step { stream: Stream::Training, rows }, |backend| {
+        backend.run(Step::repeated("train", Stream::Training, rows), |backend| {
             backend.gather(images, self.input_mut());
             self.loss(backend, Noise::Drawn);
             self.backward(backend);
@@ -90,7 +90,12 @@ pub trait Autoencoder<B: Backend> {
         rows: usize,
         noise: Noise,
     ) -> Result<(), Error> {
-        backend.run(Step { stream: Stream::Validation, rows }, |backend| {
+        let name = match noise {
+            Noise::Drawn => "evaluate",
+            Noise::Given => "evaluate with given noise",
+            Noise::Mean => "evaluate the mean",
+        };
+        backend.run(Step::repeated(name, Stream::Validation, rows), |backend| {
             backend.gather(images, self.input_mut());
             self.loss(backend, noise);
         })
@@ -106,7 +111,7 @@ pub trait Autoencoder<B: Backend> {
         images: &mut B::Images,
         rows: usize,
     ) -> Result<(Vec<f32>, Vec<f32>), Error> {
-        backend.run(Step { stream: Stream::Validation, rows }, |backend| {
+        backend.run(Step::once(Stream::Validation, rows), |backend| {
             backend.gather(images, self.input_mut());
             self.reconstruct(backend);
         })?;
@@ -364,7 +369,7 @@ impl<B: Backend> Autoencoder<B> for VariationalAE<B> {
 
     fn sample(&mut self, backend: &mut B, rows: usize) -> Result<Option<Vec<f32>>, Error> {
         backend.set_step(Stream::Sampling, 0);
-        backend.run(Step { stream: Stream::Sampling, rows }, |backend| {
+        backend.run(Step::once(Stream::Sampling, rows), |backend| {
             backend.standard_normal(&mut self.common.z, self.common.dims.latent);
             self.common.decode(backend);
         })?;

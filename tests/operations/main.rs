@@ -77,7 +77,7 @@ fn result<B: Backend>(backend: &mut B, buffer: &B::Buffer, len: usize) -> Vec<f3
 }
 
 fn training(rows: usize) -> Step {
-    Step { stream: Stream::Training, rows }
+    Step::once(Stream::Training, rows)
 }
 
 fn bits(values: &[f32]) -> Vec<u64> {

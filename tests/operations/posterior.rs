@@ -79,7 +79,7 @@ impl Case {
         }
         backend.set_sums(Sums::zeros(self.latent));
         let body = |b: &mut B| b.reparameterise(self.latent, &posterior, noise, &mut eps, &mut z);
-        backend.run(Step { stream, rows: self.rows }, body).unwrap();
+        backend.run(Step::once(stream, self.rows), body).unwrap();
         let (eps, z) = (result(backend, &eps, self.len()), result(backend, &z, self.len()));
         Sample { eps, z, sums: backend.sums().unwrap() }
     }
@@ -153,7 +153,7 @@ pub fn drawn_noise_is_that_of_its_address<B: Backend>(new: impl Fn() -> B) {
 
 fn standard_normal<B: Backend>(backend: &mut B, (rows, columns): (usize, usize)) -> Vec<f32> {
     let mut out = output(backend, rows * columns);
-    backend.run(Step { stream: Stream::Sampling, rows }, |b| b.standard_normal(&mut out, columns)).unwrap();
+    backend.run(Step::once(Stream::Sampling, rows), |b| b.standard_normal(&mut out, columns)).unwrap();
     result(backend, &out, rows * columns)
 }
 

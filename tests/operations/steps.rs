@@ -109,11 +109,11 @@ pub fn every_stream_counts_its_own_steps<B: Backend>(new: impl Fn() -> B) {
     let steps = |backend: &B| streams.map(|stream| backend.step(stream));
     assert_eq!(steps(backend), [0, 0, 0]);
     for stream in [Stream::Training, Stream::Sampling, Stream::Training] {
-        backend.run(Step { stream, rows: 3 }, |_| ()).unwrap();
+        backend.run(Step::once(stream, 3), |_| ()).unwrap();
     }
     assert_eq!(steps(backend), [2, 0, 1]);
     backend.set_step(Stream::Validation, u64::from(u32::MAX));
-    backend.run(Step { stream: Stream::Validation, rows: 1 }, |_| ()).unwrap();
+    backend.run(Step::once(Stream::Validation, 1), |_| ()).unwrap();
     assert_eq!(steps(backend), [2, 1 << 32, 1]);
 }
 

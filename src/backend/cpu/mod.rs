@@ -60,7 +60,7 @@ impl Cpu {
             pool,
             hyperparameters: Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 },
             steps: HashMap::new(),
-            current: Step { stream: Stream::Training, rows: 0 },
+            current: Step::once(Stream::Training, 0),
             sums: Sums::default(),
             non_finite: None,
             partial: Vec::new(),
