@@ -111,6 +111,13 @@ impl Config {
         within("--validate-every", self.validate_every as usize, u32::MAX as usize)?;
         within("--checkpoint-every", self.checkpoint_every as usize, u32::MAX as usize)?;
         within("--threads", self.threads, MOST_THREADS)?;
+        if i64::try_from(self.seed).is_err() {
+            return Err(fault(
+                "--seed",
+                self.seed,
+                format!("is more than {}, the largest number in a TOML file", i64::MAX),
+            ));
+        }
         if !(self.lr > 0.0 && self.lr.is_finite()) {
             return Err(fault("--lr", self.lr, "is not a positive number; the tutorial takes 1e-3".to_owned()));
         }
@@ -197,6 +204,7 @@ mod tests {
             ("--val-split", Config { val_split: 1.0, ..good.clone() }),
             ("--threads", Config { threads: 0, ..good.clone() }),
             ("--epochs", Config { epochs: 0, ..good.clone() }),
+            ("--seed", Config { seed: u64::MAX, ..good.clone() }),
         ];
         for (setting, config) in bad {
             let error = config.check().expect_err(setting).to_string();
