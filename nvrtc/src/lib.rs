@@ -1,0 +1,1 @@
+//! Finds, loads and calls NVRTC, NVIDIA's run-time compiler of CUDA C++.

@@ -1,0 +1,4 @@
+//! A CUDA driver in software: it runs, checks and counts every kernel on a machine without a GPU.
+
+pub mod numeric;
+pub mod ptx;

@@ -1,0 +1,3 @@
+//! The command `softcuda`: runs programs, or a single kernel, under the software driver.
+
+fn main() {}
