@@ -1,1 +1,3 @@
 //! PTX text to a syntax tree.
+
+pub mod ast;
