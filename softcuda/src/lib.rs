@@ -1,4 +1,10 @@
 //! A CUDA driver in software: it runs, checks and counts every kernel on a machine without a GPU.
 
+pub mod check;
+pub mod exec;
+pub mod machine;
+pub mod memory;
 pub mod numeric;
+pub mod program;
 pub mod ptx;
+pub mod settings;
