@@ -6,7 +6,9 @@
 //! Flushing of subnormals is the caller's: apply [`float::ftz32`] to the operands and to the result of a `.ftz`
 //! instruction.
 
+pub mod compare;
 pub mod float;
+pub mod integer;
 
 #[cfg(test)]
 mod testing;
