@@ -7,7 +7,9 @@
 //! instruction.
 
 pub mod compare;
+pub mod convert;
 pub mod float;
+pub mod half;
 pub mod integer;
 
 #[cfg(test)]
