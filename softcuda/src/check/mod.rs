@@ -1,5 +1,6 @@
 //! What the sanitizer knows: the findings it reports, and the shadow state of memory in which it finds them.
 
 pub mod report;
+pub mod shared;
 
 pub use report::{Batch, Check, Other, Report, Reporter, Site, Sites, Source};
