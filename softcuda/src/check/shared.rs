@@ -295,7 +295,7 @@ impl Clocks {
 }
 
 /// The set bits, lowest first.
-fn ones(mut mask: u32) -> impl Iterator<Item = usize> {
+pub(super) fn ones(mut mask: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let lowest = mask.trailing_zeros();
         mask &= mask.checked_sub(1)?;
@@ -304,7 +304,7 @@ fn ones(mut mask: u32) -> impl Iterator<Item = usize> {
 }
 
 /// The four-byte granules that an access of a lane touches, each with the mask of its bytes.
-fn granules(offset: usize, bytes: usize) -> impl Iterator<Item = (usize, u32)> {
+pub(super) fn granules(offset: usize, bytes: usize) -> impl Iterator<Item = (usize, u32)> {
     let end = offset + bytes;
     (offset / 4..end.div_ceil(4)).map(move |granule| {
         let from = offset.saturating_sub(granule * 4);
