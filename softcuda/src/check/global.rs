@@ -464,17 +464,24 @@ impl Drop for LaunchRaces {
 #[derive(Debug)]
 pub struct BlockRaces {
     launch: Arc<LaunchRaces>,
-    segments: Segments,
-    block: u32,
-    /// The segment of the next access, and the releases before it.
-    segment: u32,
+    view: View,
+    /// The releases that the segment of the next access comes after.
     clock: u32,
-    /// The segments taken, which follow `segment`.
+    /// The segments taken, which follow the present one.
     spare: u32,
-    /// Whether the block released since its last access.
+    /// Whether the block released since its last plain access.
     released: bool,
     /// The warps that may not release: some store that comes before what they do next is not fenced.
     unfenced: u32,
+}
+
+/// What a block knows of the order of accesses.
+#[derive(Debug)]
+struct View {
+    segments: Segments,
+    block: u32,
+    /// The segment of the next access; 0 where nothing is checked.
+    segment: u32,
     knowledge: Knowledge,
     /// The last stretch of another operation that was looked up: its segments, and whether it comes before this launch.
     last: (u32, u32, bool),
@@ -486,29 +493,23 @@ impl BlockRaces {
         let unchecked = Segments { start: 0, blocks: 0, floor: 0 };
         let segments = launch.segments.filter(|segments| block_linear < u64::from(segments.blocks));
         let segments = segments.unwrap_or(unchecked);
-        BlockRaces {
-            launch: Arc::clone(launch),
-            segments,
-            block: block_linear as u32,
-            segment: if segments.blocks == 0 { 0 } else { segments.start + block_linear as u32 },
-            clock: 0,
-            spare: 0,
-            released: false,
-            unfenced: u32::MAX,
-            knowledge: Knowledge::default(),
-            last: (0, 0, false),
-        }
+        let block = block_linear as u32;
+        let segment = if segments.blocks == 0 { 0 } else { segments.start + block };
+        let view = View { segments, block, segment, knowledge: Knowledge::default(), last: (0, 0, false) };
+        BlockRaces { launch: Arc::clone(launch), view, clock: 0, spare: 0, released: false, unfenced: u32::MAX }
     }
 
     /// Checks and records an access, before it is carried out; reports one race at most.
     ///
     /// An atomic or a strong load is followed by [`BlockRaces::acquire`], after it is carried out.
     pub fn access(&mut self, access: &Access<'_>, found: &mut dyn FnMut(Race)) {
-        if self.segment == 0 {
+        if self.view.segment == 0 {
             return;
         }
-        self.renew_segment();
-        let base = Record::new(self.segment, access.warp, access.site, access.kind);
+        if self.released && matches!(access.kind, Kind::Read | Kind::Write) {
+            self.renew_segment();
+        }
+        let base = Record::new(self.view.segment, access.warp, access.site, access.kind);
         let (mut race, mut last) = (None, None);
         for lane in ones(access.mask) {
             let address = access.addresses[lane];
@@ -518,7 +519,7 @@ impl BlockRaces {
             let Some(offset) = self.offset(address, access.bytes) else { continue };
             for (granule, mask) in granules(offset, access.bytes as usize) {
                 let new = base.with(lane, mask);
-                let old = self.touch(granule, new, access.kind);
+                let old = self.view.touch(&self.launch, granule, new, access.kind);
                 race = race.or(old.map(|old| (granule, new, old)));
             }
         }
@@ -537,8 +538,8 @@ impl BlockRaces {
         if !kind.acquires() {
             return;
         }
-        let launch = Arc::clone(&self.launch);
-        ones(mask).for_each(|lane| launch.releases.acquire(addresses[lane], &mut self.knowledge));
+        let (releases, knowledge) = (&self.launch.releases, &mut self.view.knowledge);
+        ones(mask).for_each(|lane| releases.acquire(addresses[lane], knowledge));
     }
 
     /// A fence of the whole device, or a wider one: the block's stores so far come before its next release.
@@ -557,15 +558,15 @@ impl BlockRaces {
 
     /// Checks and records an access of the driver to a range.
     fn range(&mut self, kind: Kind, address: u64, len: u64, found: &mut dyn FnMut(Race)) {
-        if self.segment == 0 {
+        if self.view.segment == 0 {
             return;
         }
-        let base = Record::new(self.segment, 0, Site::NONE, kind);
+        let base = Record::new(self.view.segment, 0, Site::NONE, kind);
         let (from, to) = self.launch.races.clip(address, len);
         let mut race = None;
         for (granule, mask) in granules(from as usize, (to - from) as usize) {
             let new = base.with(0, mask);
-            let old = self.touch(granule, new, kind);
+            let old = self.view.touch(&self.launch, granule, new, kind);
             race = race.or(old.map(|old| (granule, new, old)));
         }
         if let Some((granule, new, old)) = race {
@@ -579,99 +580,6 @@ impl BlockRaces {
         (end <= self.launch.races.span).then_some(offset as usize)
     }
 
-    /// Records an access to four bytes, and finds an earlier one that it conflicts with.
-    ///
-    /// The record is made first and the others are read after it, both in the one order of sequentially consistent
-    /// operations: of two accesses at once, the one whose record comes later sees the other's.
-    fn touch(&mut self, granule: usize, new: Record, kind: Kind) -> Option<(Record, Kind)> {
-        let launch = Arc::clone(&self.launch);
-        let [write, others @ ..] = launch.races.granule(granule) else { return None };
-        let replaced = if kind == Kind::Write { exchange_write(write, new) } else { None };
-        if kind != Kind::Write {
-            self.record(others, new);
-        }
-        let written = replaced.unwrap_or_else(|| Record(write.load(Ordering::SeqCst)));
-        if self.races_with(new, written) {
-            return Some((written, Kind::Write));
-        }
-        let mut others = others.iter().map(|other| Record(other.load(Ordering::SeqCst)));
-        let clash = others.find(|&other| kind.conflicts_with(other.kind()) && self.races_with(new, other))?;
-        Some((clash, clash.kind()))
-    }
-
-    fn races_with(&mut self, new: Record, old: Record) -> bool {
-        old.overlaps(new) && !self.comes_before(old)
-    }
-
-    /// Records an access that is no plain write, in the place of one that says no more.
-    fn record(&mut self, slots: &[AtomicU64], new: Record) {
-        loop {
-            let Some((slot, old)) = self.choose(slots, new) else { return };
-            let next = old.succeeded_by(new).0;
-            if slot.compare_exchange(old.0, next, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                return;
-            }
-        }
-    }
-
-    /// The slot that a record goes to, and what is there; `None` if what is there says as much.
-    fn choose<'a>(&mut self, slots: &'a [AtomicU64], new: Record) -> Option<(&'a AtomicU64, Record)> {
-        let mut free = None;
-        let mut weak = None;
-        for slot in slots {
-            let old = Record(slot.load(Ordering::SeqCst));
-            if old.segment() == new.segment() {
-                let (known, covered) = (old.kind().covers(new.kind()), new.mask() & !old.mask() == 0);
-                if known && covered {
-                    return None;
-                }
-                if known || new.kind().covers(old.kind()) {
-                    return Some((slot, old));
-                }
-            } else if free.is_none() && self.comes_before(old) {
-                free = Some((slot, old));
-            } else if old.kind() == Kind::StrongRead && new.kind() != Kind::StrongRead {
-                weak = Some((slot, old));
-            }
-        }
-        free.or(weak)
-    }
-
-    /// Whether an earlier access, or none, comes before what this block does now.
-    fn comes_before(&mut self, old: Record) -> bool {
-        let segment = old.segment();
-        if segment < self.segments.floor || segment == self.segment {
-            return true;
-        }
-        let block = segment.wrapping_sub(self.segments.start);
-        if block < self.segments.blocks {
-            return self.knows(block, 0);
-        }
-        let (start, end, before) = self.last;
-        if (start..end).contains(&segment) { before } else { self.look_up(segment) }
-    }
-
-    /// Whether a segment that is neither old nor one of those this launch began with comes before.
-    fn look_up(&mut self, segment: u32) -> bool {
-        let launch = Arc::clone(&self.launch);
-        let table = launch.races.read_table();
-        let Some(stretch) = table.find(segment) else { return true };
-        if Arc::ptr_eq(&stretch.operation, &launch.operation) {
-            let (block, clock) = stretch.place(segment);
-            drop(table);
-            return self.knows(block, clock);
-        }
-        let next = table.stretches.partition_point(|stretch| stretch.start <= segment);
-        let end = table.stretches.get(next).map_or(table.next, |stretch| stretch.start);
-        let before = launch.operation.order.follows(&stretch.operation.order);
-        self.last = (stretch.start, end, before);
-        before
-    }
-
-    fn knows(&mut self, block: u32, clock: u32) -> bool {
-        block == self.block || self.launch.releases.knows(block, clock, &mut self.knowledge)
-    }
-
     fn release(&mut self, access: &Access<'_>) {
         if self.unfenced & 1 << (access.warp % 32) != 0 {
             return;
@@ -680,29 +588,28 @@ impl BlockRaces {
         for lane in ones(access.mask) {
             let address = access.addresses[lane];
             if last.replace(address) != Some(address) {
-                self.launch.releases.release(address, self.block, self.clock, &self.knowledge);
+                self.launch.releases.release(address, self.view.block, self.clock, &self.view.knowledge);
             }
         }
         self.released = true;
     }
 
     /// Goes on to a new segment after a release. Where none is left, later accesses pass for earlier ones.
+    ///
+    /// Strong accesses do without: they take part in the synchronisation itself, and a block may spin on them.
     fn renew_segment(&mut self) {
-        if !self.released {
-            return;
-        }
         self.released = false;
-        if self.spare == 0 {
+        if self.spare > 0 {
+            self.view.segment += 1;
+            self.spare -= 1;
+        } else {
             let mut table = self.launch.races.write_table();
             if table.room() < u64::from(SEGMENTS_A_BLOCK) {
                 return;
             }
-            let place = Some((self.block, self.clock + 1));
-            self.segment = table.take(SEGMENTS_A_BLOCK, &self.launch.operation, place);
+            let place = Some((self.view.block, self.clock + 1));
+            self.view.segment = table.take(SEGMENTS_A_BLOCK, &self.launch.operation, place);
             self.spare = SEGMENTS_A_BLOCK - 1;
-        } else {
-            self.segment += 1;
-            self.spare -= 1;
         }
         self.clock += 1;
     }
@@ -721,6 +628,104 @@ impl BlockRaces {
         sides.sort_by_key(|side| side.0);
         let [(_, other), (_, access)] = sides;
         Race { address, access, other }
+    }
+}
+
+impl View {
+    /// Records an access to four bytes, and finds an earlier one that it conflicts with.
+    ///
+    /// The record is made first and the others are read after it, both in the one order of sequentially consistent
+    /// operations: of two accesses at once, the one whose record comes later sees the other's.
+    fn touch(&mut self, launch: &LaunchRaces, granule: usize, new: Record, kind: Kind) -> Option<(Record, Kind)> {
+        let [write, others @ ..] = launch.races.granule(granule) else { return None };
+        let replaced = if kind == Kind::Write { exchange_write(write, new) } else { None };
+        if kind != Kind::Write {
+            self.record(launch, others, new);
+        }
+        let written = replaced.unwrap_or_else(|| Record(write.load(Ordering::SeqCst)));
+        if self.races_with(launch, new, written) {
+            return Some((written, Kind::Write));
+        }
+        let mut others = others.iter().map(|other| Record(other.load(Ordering::SeqCst)));
+        let clash = others.find(|&other| kind.conflicts_with(other.kind()) && self.races_with(launch, new, other))?;
+        Some((clash, clash.kind()))
+    }
+
+    fn races_with(&mut self, launch: &LaunchRaces, new: Record, old: Record) -> bool {
+        old.overlaps(new) && !self.comes_before(launch, old)
+    }
+
+    /// Records an access that is no plain write, in the place of one that says no more.
+    fn record(&mut self, launch: &LaunchRaces, slots: &[AtomicU64], new: Record) {
+        loop {
+            let Some((slot, old)) = self.choose(launch, slots, new) else { return };
+            let next = old.succeeded_by(new).0;
+            if slot.compare_exchange(old.0, next, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// The slot that a record goes to, and what is there; `None` if what is there says as much.
+    fn choose<'a>(
+        &mut self,
+        launch: &LaunchRaces,
+        slots: &'a [AtomicU64],
+        new: Record,
+    ) -> Option<(&'a AtomicU64, Record)> {
+        let mut free = None;
+        let mut weak = None;
+        for slot in slots {
+            let old = Record(slot.load(Ordering::SeqCst));
+            if old.segment() == new.segment() {
+                let (known, covered) = (old.kind().covers(new.kind()), new.mask() & !old.mask() == 0);
+                if known && covered {
+                    return None;
+                }
+                if known || new.kind().covers(old.kind()) {
+                    return Some((slot, old));
+                }
+            } else if free.is_none() && self.comes_before(launch, old) {
+                free = Some((slot, old));
+            } else if old.kind() == Kind::StrongRead && new.kind() != Kind::StrongRead {
+                weak = Some((slot, old));
+            }
+        }
+        free.or(weak)
+    }
+
+    /// Whether an earlier access, or none, comes before what this block does now.
+    fn comes_before(&mut self, launch: &LaunchRaces, old: Record) -> bool {
+        let segment = old.segment();
+        if segment < self.segments.floor || segment == self.segment {
+            return true;
+        }
+        let block = segment.wrapping_sub(self.segments.start);
+        if block < self.segments.blocks {
+            return self.knows(launch, block, 0);
+        }
+        let (start, end, before) = self.last;
+        if (start..end).contains(&segment) { before } else { self.look_up(launch, segment) }
+    }
+
+    /// Whether a segment that is neither old nor one of those this launch began with comes before.
+    fn look_up(&mut self, launch: &LaunchRaces, segment: u32) -> bool {
+        let table = launch.races.read_table();
+        let Some(stretch) = table.find(segment) else { return true };
+        if Arc::ptr_eq(&stretch.operation, &launch.operation) {
+            let (block, clock) = stretch.place(segment);
+            drop(table);
+            return self.knows(launch, block, clock);
+        }
+        let next = table.stretches.partition_point(|stretch| stretch.start <= segment);
+        let end = table.stretches.get(next).map_or(table.next, |stretch| stretch.start);
+        let before = launch.operation.order.follows(&stretch.operation.order);
+        self.last = (stretch.start, end, before);
+        before
+    }
+
+    fn knows(&mut self, launch: &LaunchRaces, block: u32, clock: u32) -> bool {
+        block == self.block || launch.releases.knows(block, clock, &mut self.knowledge)
     }
 }
 

@@ -75,12 +75,22 @@ impl Releases {
             logs.push(Log::default());
         }
         let log = &mut logs[index];
+        let own = blocks.entry(block).or_default();
+        let said = own.last().is_some_and(|last| last.log == index && last.clock == clock);
+        if said && !knowledge.direct.iter().any(|(&to, &reach)| to != index && log.is_new(to, reach)) {
+            // A block that spins on an atomic says the same again and again.
+            return;
+        }
         let position = log.len;
         log.len += 1;
         for (&to, &reach) in &knowledge.direct {
-            log.link(Link { position, log: to, reach });
+            // Whoever knows this position knows those before it in any case.
+            if to != index && log.is_new(to, reach) {
+                log.reach.insert(to, reach);
+                log.links.push(Link { position, log: to, reach });
+            }
         }
-        blocks.entry(block).or_default().push(Release { clock, log: index, position });
+        own.push(Release { clock, log: index, position });
         self.count.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -121,18 +131,22 @@ impl Releases {
         known.is_some()
     }
 
+    /// How many releases there are at an address.
+    #[cfg(test)]
+    pub(super) fn acquirable(&self, address: u64) -> usize {
+        let logs = self.lock();
+        logs.locations.get(&address).map_or(0, |&log| logs.logs[log].len)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Logs> {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Log {
-    fn link(&mut self, link: Link) {
-        let reach = self.reach.entry(link.log).or_default();
-        if link.reach > *reach {
-            *reach = link.reach;
-            self.links.push(link);
-        }
+    /// Whether no release of this log knew another log so far.
+    fn is_new(&self, log: usize, reach: usize) -> bool {
+        self.reach.get(&log).is_none_or(|&known| known < reach)
     }
 
     /// The links of the releases between two positions.
