@@ -1,0 +1,2 @@
+//! Errors against series, and special values.
+use super::*;

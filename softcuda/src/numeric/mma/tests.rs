@@ -1,0 +1,2 @@
+//! Products of whole matrices against a plain triple loop.
+use super::*;
