@@ -156,9 +156,17 @@ fn version_text(version: Option<(u32, u32)>) -> String {
     version.map_or_else(|| "of an unknown version".to_owned(), |(major, minor)| format!("{major}.{minor}"))
 }
 
+/// The places by their kind, in the order of the search; of many places of a kind only the first are told.
 fn tried_text(tried: &[Candidate], failures: &[LoadError]) -> String {
-    let tried = tried.iter().map(|candidate| format!("{} ({})", candidate.path.display(), candidate.found));
-    tried.chain(failures.iter().map(ToString::to_string)).collect::<Vec<_>>().join("; ")
+    const TOLD: usize = 4;
+    let kinds = tried.chunk_by(|one, other| one.found == other.found).map(|places| {
+        let mut told: Vec<String> = places.iter().take(TOLD).map(|place| place.path.display().to_string()).collect();
+        if places.len() > TOLD {
+            told.push(format!("{} more", places.len() - TOLD));
+        }
+        format!("{} ({})", places[0].found, told.join(", "))
+    });
+    kinds.chain(failures.iter().map(ToString::to_string)).collect::<Vec<_>>().join("; ")
 }
 
 fn log_text(log: &str) -> String {

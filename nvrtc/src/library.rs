@@ -171,6 +171,8 @@ pub(crate) fn resolve_bare_name(name: &str) -> Option<PathBuf> {
         return None;
     }
     // SAFETY: The loader's name of an open library ends in NUL and lives while the handle is open.
-    let file = unsafe { CStr::from_ptr(file) };
+    let file = unsafe { CStr::from_ptr(file) }.to_owned();
+    // Left open, which spares loading a library of this size twice: its path is loaded next.
+    let _ = handle.into_raw();
     Some(PathBuf::from(OsStr::from_bytes(file.to_bytes()))).filter(|path| path.is_absolute())
 }

@@ -230,11 +230,14 @@ fn installed_toolkits(folder: &Path) -> Vec<PathBuf> {
     chosen.into_iter().chain(versioned.into_iter().map(|(_, path)| path)).collect()
 }
 
-/// `data/nvrtc` in the current folder and all above it, then in the workspace that this crate was built in.
+/// `data/nvrtc` in the current folder, in every package's or workspace's folder above it, and in the workspace that this
+/// crate was built in. Other folders above are left alone: anybody may have written there.
 fn data_folders(current: Option<&Path>) -> Vec<PathBuf> {
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let above = current.into_iter().flat_map(|current| {
+        current.ancestors().filter(move |&folder| folder == current || folder.join("Cargo.toml").is_file())
+    });
     let mut folders: Vec<PathBuf> = Vec::new();
-    for root in current.into_iter().flat_map(Path::ancestors).chain(built_in) {
+    for root in above.chain(Path::new(env!("CARGO_MANIFEST_DIR")).parent()) {
         let folder = root.join(DATA_FOLDER);
         if !folders.contains(&folder) {
             folders.push(folder);

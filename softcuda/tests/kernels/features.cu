@@ -161,6 +161,23 @@ extern "C" __global__ void jump_table(const int* in, int* out) {
     out[i] = y;
 }
 
+// A branch by a table of targets in inline PTX, since the compiler makes chains of comparisons. in[i] is 0, 1 or 2.
+extern "C" __global__ void indexed_branch(const unsigned int* in, unsigned int* out) {
+    unsigned int i = thread();
+    unsigned int x = i;
+    asm volatile(
+        "{\n\t"
+        "targets: .branchtargets add_one, double, clear;\n\t"
+        "brx.idx %1, targets;\n"
+        "add_one: add.u32 %0, %0, 1;\n\tbra.uni end;\n"
+        "double: shl.b32 %0, %0, 1;\n\tbra.uni end;\n"
+        "clear: mov.u32 %0, 0;\n"
+        "end:\n\t}"
+        : "+r"(x)
+        : "r"(in[i]));
+    out[i] = x;
+}
+
 extern __shared__ __align__(16) unsigned char dynamic[];
 
 // Dynamic shared memory in two parts: reverses the block. Needs 8 bytes a thread.
