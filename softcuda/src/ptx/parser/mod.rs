@@ -52,7 +52,7 @@ impl<'t> Parser<'t> {
     fn new(text: &'t str) -> Result<Self, Error> {
         let mut lexer = Lexer::new(text);
         let token = lexer.next()?;
-        let budget = Budget { registers: 4_000_000, register_names: 64 << 20, padding: 1 << 20 };
+        let budget = Budget { registers: 2_000_000, register_names: 64 << 20, padding: 1 << 20 };
         let (defined_variables, defined_functions) = Default::default();
         Ok(Parser { lexer, token, budget, defined_variables, defined_functions })
     }

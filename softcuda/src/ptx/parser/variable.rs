@@ -302,10 +302,11 @@ impl<'t> Parser<'t> {
         let negative = self.accept('-')?;
         let value = self.token;
         let bits = match value.kind {
-            Kind::Integer(magnitude) => integer_bits(ty, negative, magnitude)
-                .ok_or_else(|| self.error_at(token, format!("this integer does not fit the type {ty:?}")))?,
+            Kind::Integer(magnitude) => integer_bits(ty, negative, magnitude).ok_or_else(|| {
+                self.error_at(token, "this integer does not fit the variable's type: use a wider type")
+            })?,
             Kind::Float32(_) | Kind::Float64(_) => float_bits(ty, negative, value.kind).ok_or_else(|| {
-                self.error_at(token, format!("the type {ty:?} cannot hold this number: write its bits as an integer"))
+                self.error_at(token, "the variable's type cannot hold this number: write its bits as an integer")
             })?,
             _ => return Err(self.error("expected an initial value: a number, a symbol or 'generic(symbol)'")),
         };
