@@ -583,6 +583,8 @@ fn registers_of_all_bodies_together_are_limited() {
 fn a_text_beyond_the_limit_is_refused() {
     let error = parse(&" ".repeat((64 << 20) + 1)).unwrap_err();
     assert!(error.what.contains("split the module"), "{error}");
+    let dense = parse(&(HEADER.to_owned() + &";".repeat(20_000_000))).unwrap_err();
+    assert!(dense.what.contains("more than 20000000 tokens"), "{dense}");
 }
 
 #[test]
