@@ -1,7 +1,7 @@
 //! A mutation loop over PTX texts: whatever the text, an answer comes soon and takes little memory.
 //!
-//! `SOFTCUDA_FUZZ_SECONDS` sets how long it runs, `SOFTCUDA_FUZZ_SEED` where it starts. A text that fails is kept in the
-//! folder for temporary files, and the message names it.
+//! `SOFTCUDA_FUZZ_SECONDS` sets how long it runs, `SOFTCUDA_FUZZ_SEED` where it starts. A text that fails is kept in
+//! the folder for temporary files, and the message names it.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -67,7 +67,8 @@ const BY_HAND: [&str; 3] = [
      .section .debug_x { l: .b8 1, -2\n.b32 l+4, .y, l-l }\n",
     ".version 8.0\n.target sm_90\n.address_size 64\n.visible .entry k(.param .u64 .ptr .global .align 16 p, .param .b8 \
      q[24]) .maxntid 8, 4, 2 .minnctapersm 2 .reqnctapercluster 2 {\n.reg .b32 %r<9>, x; .reg .pred %p<3>;\n\
-     .loc 1 2 3, function_name L+4, inlined_at 1 5 6\n@!%p1 bra.uni L; { .reg .pred x; .reg .b32 %r<2>; @x bra L; L: }\n\
+     .loc 1 2 3, function_name L+4, inlined_at 1 5 6\n@!%p1 bra.uni L; { .reg .pred x; .reg .b32 %r<2>; @x bra L; \
+     L: }\n\
      ts: .branchtargets L, M; brx.idx %r1, ts; shfl.sync.bfly.b32 %r1|%p1, %r2, 0x1f, -1, WARP_SZ;\n\
      L: mov.b64 {%r1, _}, %clock64; M: ld.shared::cta.v2.u32 {%r3, %r4}, [s+-8]; ret; }",
     ".version 8.0\n.target sm_75\n.address_size 64\n.func (.param .b32 r) f (.param .b32 a) .noreturn;\n\

@@ -194,7 +194,8 @@ fn initial_addresses_keep_symbol_and_offset() {
 #[test]
 fn an_entry_has_parameters_and_limits() {
     let function = kernel(
-        ".visible .entry k(.param .u64 .ptr .global .align 16 a, .param .align 8 .b8 b[24], .param .b64 .ptr .align 1 c)\n\
+        ".visible .entry k(.param .u64 .ptr .global .align 16 a, .param .align 8 .b8 b[24], \
+         .param .b64 .ptr .align 1 c)\n\
          .maxntid 8, 4, 2 .reqntid 32 .minnctapersm 2 .maxnctapersm 3 .maxnreg 64 .explicitcluster\n\
          .reqnctapercluster 2, 1, 1 .maxclusterrank 8 .pragma \"x\"; .abi_preserve 4 { ret; }",
     );
@@ -209,7 +210,8 @@ fn an_entry_has_parameters_and_limits() {
 #[test]
 fn functions_are_kept_with_and_without_bodies() {
     let module = module(
-        ".func (.param .b32 r) f (.param .b32 x)\n;\n.extern .func g () .noreturn;\n.shared .b8 s[4];\n.entry k { ret; }\n\
+        ".func (.param .b32 r) f (.param .b32 x)\n;\n.extern .func g () .noreturn;\n\
+         .shared .b8 s[4];\n.entry k { ret; }\n\
          .func (.param .b32 r) f (.param .b32 x) { st.param.b32 [r+0], 1; ret; }",
     );
     let found: Vec<_> = module.functions.iter().map(|f| (f.name.as_str(), f.returns.len(), f.body.is_some())).collect();
