@@ -11,8 +11,8 @@ use super::instruction::{Action, Class, Guard, Instruction, Operands};
 use super::layout::{Layout, Slots, place};
 use super::symbols::{Symbols, shared_variables};
 use crate::exec::ops::Handler;
-use crate::ptx::ast::{self, Function, Module, Space};
 use crate::ptx::Error;
+use crate::ptx::ast::{self, Function, Module, Space};
 use std::collections::HashMap;
 
 /// The code of one function.
@@ -55,6 +55,34 @@ pub fn decode(module: &Module, function: &Function, symbols: &Symbols) -> Result
     decoder.finish(function)
 }
 
+impl Code {
+    /// Registers of 32 bits that are alive at once, at most: in the order of the text, from the first to the last
+    /// mention of each. What a device's own compiler allots differs; this is an estimate.
+    pub fn registers_alive(&self) -> u32 {
+        let mut mentions = HashMap::new();
+        for (index, instruction) in self.instructions.iter().enumerate() {
+            let Operands { d, a, b, c, e, .. } = instruction.operands;
+            for slot in [d, a, b, c, e] {
+                let range = mentions.entry(slot).or_insert((index, index));
+                range.1 = index;
+            }
+        }
+        let mut change = vec![0i32; self.instructions.len() + 1];
+        for (slot, (first, last)) in mentions {
+            if usize::from(slot) < self.layout.words.max(self.layout.doubles) {
+                let weight = if usize::from(slot) < self.layout.doubles { 2 } else { 1 };
+                change[first] += weight;
+                change[last] -= weight;
+            }
+        }
+        let alive = change.iter().scan(0, |alive, step| {
+            *alive += step;
+            Some(*alive)
+        });
+        alive.max().unwrap_or(0).unsigned_abs()
+    }
+}
+
 struct Decoder<'a> {
     module: &'a Module,
     body: &'a ast::Body,
@@ -78,7 +106,12 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    fn new(module: &'a Module, function: &'a Function, body: &'a ast::Body, symbols: &'a Symbols) -> Result<Self, Error> {
+    fn new(
+        module: &'a Module,
+        function: &'a Function,
+        body: &'a ast::Body,
+        symbols: &'a Symbols,
+    ) -> Result<Self, Error> {
         let bad = |what: String| Error { position: function.position, what, near: function.name.clone() };
         let slots = Slots::new(&body.registers).map_err(bad)?;
         let mut decoder = Decoder {
@@ -117,7 +150,9 @@ impl<'a> Decoder<'a> {
         if self.kernel {
             self.kernel_parameters = place(function.parameters.iter(), 0)?.0.into_iter().collect();
         } else {
-            for (list, formals) in [(&function.parameters, &mut self.formals.0), (&function.returns, &mut self.formals.1)] {
+            for (list, formals) in
+                [(&function.parameters, &mut self.formals.0), (&function.returns, &mut self.formals.1)]
+            {
                 let (placed, end) = place(list.iter(), parameter_end)?;
                 formals.extend(placed.iter().zip(list).map(|((_, offset), v)| (*offset as usize, v.size as usize)));
                 self.parameters.extend(placed);
@@ -134,7 +169,8 @@ impl<'a> Decoder<'a> {
 
     fn place_shared(&mut self, function: &Function) -> Option<()> {
         let variables = shared_variables(self.module, self.body);
-        let (dynamic, fixed): (Vec<_>, Vec<_>) = variables.into_iter().partition(|variable| variable.unsized_array || variable.external);
+        let (dynamic, fixed): (Vec<_>, Vec<_>) =
+            variables.into_iter().partition(|variable| variable.unsized_array || variable.external);
         if function.kernel {
             let own = fixed.into_iter().filter(|variable| !self.symbols.common_shared.contains_key(&variable.name));
             let (placed, end) = place(own, self.symbols.common_end)?;
@@ -148,9 +184,10 @@ impl<'a> Decoder<'a> {
 
     fn instruction(&mut self, instruction: &ast::Instruction) -> Result<(), Error> {
         self.guard = match &instruction.guard {
-            Some((name, negated)) => {
-                Some(Guard { predicate: self.predicate_named(instruction, name)?, negate: if *negated { u32::MAX } else { 0 } })
-            }
+            Some((name, negated)) => Some(Guard {
+                predicate: self.predicate_named(instruction, name)?,
+                negate: if *negated { u32::MAX } else { 0 },
+            }),
             None => None,
         };
         let known = self.control(instruction)?
@@ -180,12 +217,17 @@ impl<'a> Decoder<'a> {
 
     /// Branches were decoded with the syntax index of their label.
     fn resolve_branches(&mut self, function: &Function) -> Result<(), Error> {
-        let missing = || Error { position: function.position, what: "a branch leaves the function".to_owned(), near: function.name.clone() };
+        let missing = || Error {
+            position: function.position,
+            what: "a branch leaves the function".to_owned(),
+            near: function.name.clone(),
+        };
         for instruction in &mut self.code {
             match &mut instruction.action {
                 Action::Branch(target) => *target = *self.starts.get(*target as usize).ok_or_else(missing)?,
                 Action::BranchTable(_, targets) => {
-                    let resolved: Option<Vec<u32>> = targets.iter().map(|target| self.starts.get(*target as usize).copied()).collect();
+                    let resolved: Option<Vec<u32>> =
+                        targets.iter().map(|target| self.starts.get(*target as usize).copied()).collect();
                     *targets = resolved.ok_or_else(missing)?.into();
                 }
                 _ => {}
@@ -242,7 +284,8 @@ fn types(instruction: &ast::Instruction) -> Vec<ast::Type> {
 
 /// Refuses modifiers outside of `known`, which types and the words of `instruction` itself are not.
 fn only(instruction: &ast::Instruction, known: &[&str]) -> Result<(), Error> {
-    match instruction.modifiers.iter().find(|word| ast::Type::parse(word).is_none() && !known.contains(&word.as_str())) {
+    match instruction.modifiers.iter().find(|word| ast::Type::parse(word).is_none() && !known.contains(&word.as_str()))
+    {
         None => Ok(()),
         Some(word) => Err(error(instruction, format!("modifier .{word}, which this driver does not know here"))),
     }

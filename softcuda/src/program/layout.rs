@@ -194,7 +194,12 @@ impl Slots {
     }
 }
 
-fn slot_of(known: &mut HashMap<Constant, u16>, list: &mut Vec<Constant>, constant: Constant, next: usize) -> Option<u16> {
+fn slot_of(
+    known: &mut HashMap<Constant, u16>,
+    list: &mut Vec<Constant>,
+    constant: Constant,
+    next: usize,
+) -> Option<u16> {
     if let Some(slot) = known.get(&constant) {
         return Some(*slot);
     }

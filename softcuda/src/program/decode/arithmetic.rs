@@ -30,7 +30,16 @@ impl Decoder<'_> {
     }
 
     /// Emits `d = f(a, ...)` with all operands of type `ty`, but those that `others` names.
-    fn apply(&mut self, i: &Instruction, handler: Handler, to: Type, from: &[Type], imm: u32, class: Class, flops: u32) -> Result<(), Error> {
+    fn apply(
+        &mut self,
+        i: &Instruction,
+        handler: Handler,
+        to: Type,
+        from: &[Type],
+        imm: u32,
+        class: Class,
+        flops: u32,
+    ) -> Result<(), Error> {
         self.expect_operands(i, &[from.len() + 1])?;
         let d = self.destination(i, &i.operands[0], to)?;
         let mut slots = [0; 4];
@@ -43,7 +52,8 @@ impl Decoder<'_> {
     }
 
     fn float_flags(&self, i: &Instruction) -> u32 {
-        let rounding = i.modifiers.iter().filter(|word| ROUNDINGS.contains(&word.as_str())).find_map(|word| Rounding::parse(word));
+        let rounding =
+            i.modifiers.iter().filter(|word| ROUNDINGS.contains(&word.as_str())).find_map(|word| Rounding::parse(word));
         let flag = |word: &str, bit: u32| if has(i, word) { bit } else { 0 };
         float::rounding_bits(rounding.unwrap_or(Rounding::NearestEven))
             | flag("ftz", float::FTZ)
@@ -65,7 +75,9 @@ impl Decoder<'_> {
             "rcp" | "sqrt" | "rsqrt" | "ex2" | "lg2" | "sin" | "cos" | "tanh" => {
                 (float::approximate32(opcode, false), 1, Class::Special, 1)
             }
-            "min" | "max" if i.operands.len() == 4 => (Some(float::minmax32_of_three(opcode, imm)), 3, Class::Float32, 0),
+            "min" | "max" if i.operands.len() == 4 => {
+                (Some(float::minmax32_of_three(opcode, imm)), 3, Class::Float32, 0)
+            }
             "min" | "max" => (Some(float::minmax32(opcode, imm)), 2, Class::Float32, 0),
             "abs" | "neg" => (float::sign32(opcode, imm), 1, Class::Float32, 0),
             "copysign" => (float::sign32(opcode, imm), 2, Class::Float32, 0),
@@ -118,7 +130,9 @@ impl Decoder<'_> {
         let (handler, to, from): (Option<Handler>, Type, Vec<Type>) = match i.opcode.as_str() {
             "add" | "sub" | "addc" | "subc" if has(i, "cc") || i.opcode.ends_with('c') => return self.carry(i, ty),
             "mad" | "madc" if has(i, "cc") || i.opcode == "madc" => return self.mad_carry(i, ty),
-            "add" | "sub" if has(i, "sat") => (integer::saturating(&i.opcode).filter(|_| ty == Type::S(32)), ty, vec![ty; 2]),
+            "add" | "sub" if has(i, "sat") => {
+                (integer::saturating(&i.opcode).filter(|_| ty == Type::S(32)), ty, vec![ty; 2])
+            }
             "mul" if has(i, "wide") => (integer::mul_wide(ty), widened(ty), vec![ty; 2]),
             "mul" if has(i, "hi") => (integer::mul_hi(ty), ty, vec![ty; 2]),
             "mad" if has(i, "wide") => (integer::mad_wide(ty), widened(ty), vec![ty, ty, widened(ty)]),
@@ -129,7 +143,9 @@ impl Decoder<'_> {
                 let sources = if i.opcode == "mul24" { 2 } else { 3 };
                 (integer::product24(&i.opcode, half, ty, has(i, "sat")), ty, vec![ty; sources])
             }
-            "add" | "sub" | "mul" | "min" | "max" | "and" | "or" | "xor" => (integer::binary(&i.opcode, ty), ty, vec![ty; 2]),
+            "add" | "sub" | "mul" | "min" | "max" | "and" | "or" | "xor" => {
+                (integer::binary(&i.opcode, ty), ty, vec![ty; 2])
+            }
             "div" | "rem" => (integer::quotient(&i.opcode, ty), ty, vec![ty; 2]),
             "abs" | "neg" | "not" | "cnot" => (integer::unary(&i.opcode, ty), ty, vec![ty]),
             "sad" => (integer::sad(ty), ty, vec![ty; 3]),
@@ -154,7 +170,13 @@ impl Decoder<'_> {
             "dp4a" | "dp2a" => return self.dot_product(i),
             _ => return Ok(false),
         };
-        only(i, &["lo", "hi", "wide", "sat", "l", "r", "wrap", "clamp", "shiftamt", "f4e", "b4e", "rc8", "ecl", "ecr", "rc16"])?;
+        only(
+            i,
+            &[
+                "lo", "hi", "wide", "sat", "l", "r", "wrap", "clamp", "shiftamt", "f4e", "b4e", "rc8", "ecl", "ecr",
+                "rc16",
+            ],
+        )?;
         let Some(handler) = handler else { return Ok(false) };
         self.apply(i, handler, to, &from, 0, Class::Integer, 0)?;
         Ok(true)
@@ -218,7 +240,11 @@ impl Decoder<'_> {
 
     fn testp(&mut self, i: &Instruction, ty: Type) -> Result<(), Error> {
         self.expect_operands(i, &[2])?;
-        let property = i.modifiers.iter().find_map(|word| Property::parse(word)).ok_or_else(|| error(i, "the property is missing"))?;
+        let property = i
+            .modifiers
+            .iter()
+            .find_map(|word| Property::parse(word))
+            .ok_or_else(|| error(i, "the property is missing"))?;
         if !matches!(ty, Type::F(32 | 64)) {
             return Err(error(i, "f32 or f64 is expected"));
         }
@@ -231,7 +257,22 @@ impl Decoder<'_> {
 
     fn cvt(&mut self, i: &Instruction) -> Result<(), Error> {
         const WORDS: &[&str] = &[
-            "rn", "rz", "rm", "rp", "rna", "rni", "rzi", "rmi", "rpi", "ftz", "sat", "satfinite", "relu", "e4m3x2", "e5m2x2", "pack",
+            "rn",
+            "rz",
+            "rm",
+            "rp",
+            "rna",
+            "rni",
+            "rzi",
+            "rmi",
+            "rpi",
+            "ftz",
+            "sat",
+            "satfinite",
+            "relu",
+            "e4m3x2",
+            "e5m2x2",
+            "pack",
         ];
         only(i, WORDS)?;
         if has(i, "pack") {
@@ -262,8 +303,12 @@ impl Decoder<'_> {
 
     fn cvt_fp8(&mut self, i: &Instruction, e5m2: bool, imm: u32) -> Result<(), Error> {
         match types(i)[..] {
-            [from @ Type::F(32)] => self.apply(i, convert::pack_fp8(e5m2), Type::B(16), &[from; 2], imm, Class::Conversion, 0),
-            [to @ Type::F16x2] => self.apply(i, convert::unpack_fp8(e5m2), to, &[Type::B(16)], imm, Class::Conversion, 0),
+            [from @ Type::F(32)] => {
+                self.apply(i, convert::pack_fp8(e5m2), Type::B(16), &[from; 2], imm, Class::Conversion, 0)
+            }
+            [to @ Type::F16x2] => {
+                self.apply(i, convert::unpack_fp8(e5m2), to, &[Type::B(16)], imm, Class::Conversion, 0)
+            }
             _ => Err(error(i, "a conversion that this driver does not know")),
         }
     }
@@ -284,7 +329,8 @@ impl Decoder<'_> {
         if width < to.bits() || source_bits < from.bits() {
             return Err(error(i, "a register narrower than its type"));
         }
-        let imm = convert::conversion_bits(to, from, width, imm).ok_or_else(|| error(i, "types that cannot be converted"))?;
+        let imm =
+            convert::conversion_bits(to, from, width, imm).ok_or_else(|| error(i, "types that cannot be converted"))?;
         let ((d, to_wide), (a, from_wide)) = match (d, a) {
             (Register::Sink, _) | (_, Register::Sink) => return Err(error(i, "a register is expected")),
             (d, a) => (slot_and_width(d), slot_and_width(a)),

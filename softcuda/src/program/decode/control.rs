@@ -1,7 +1,9 @@
 //! Branches, calls, barriers, fences and what ends a thread.
 
 use super::{Decoder, error, has, only};
-use crate::program::instruction::{Action, Barrier, BarrierResult, Call, CallTarget, Class, FenceScope, Operands, Reduction};
+use crate::program::instruction::{
+    Action, Barrier, BarrierResult, Call, CallTarget, Class, FenceScope, Operands, Reduction,
+};
 use crate::program::symbols::Symbol;
 use crate::ptx::Error;
 use crate::ptx::ast::{Instruction, Operand, Type};
@@ -16,9 +18,8 @@ impl Decoder<'_> {
             "ret" => Action::Return,
             "exit" => Action::Exit,
             "trap" => Action::Trap,
-            "brkpt" | "pmevent" | "discard" | "applypriority" | "prefetch" | "prefetchu" | "griddepcontrol" | "setmaxnreg" => {
-                Action::Nothing
-            }
+            "brkpt" | "pmevent" | "discard" | "applypriority" | "prefetch" | "prefetchu" | "griddepcontrol"
+            | "setmaxnreg" => Action::Nothing,
             "nanosleep" => Action::Yield,
             "bar" | "barrier" if has(i, "warp") => return Ok(false),
             "bar" | "barrier" if !has(i, "cluster") => Action::Barrier(Box::new(self.barrier(i)?)),
@@ -42,13 +43,18 @@ impl Decoder<'_> {
     }
 
     fn label_named(&self, i: &Instruction, name: &str) -> Result<u32, Error> {
-        self.labels.get(name).map(|index| *index as u32).ok_or_else(|| error(i, format!("label {name} is not in this function")))
+        self.labels
+            .get(name)
+            .map(|index| *index as u32)
+            .ok_or_else(|| error(i, format!("label {name} is not in this function")))
     }
 
     fn branch_table(&mut self, i: &Instruction) -> Result<Action, Error> {
         self.expect_operands(i, &[2])?;
         let register = self.source_any(i, &i.operands[0], Type::U(32))?;
-        let Operand::Symbol(name, 0) = &i.operands[1] else { return Err(error(i, "the name of .branchtargets is expected")) };
+        let Operand::Symbol(name, 0) = &i.operands[1] else {
+            return Err(error(i, "the name of .branchtargets is expected"));
+        };
         let (_, labels) = (self.body.branch_targets.iter().find(|(known, _)| known == name))
             .ok_or_else(|| error(i, format!("no .branchtargets {name} in this function")))?;
         let targets: Result<Vec<u32>, Error> = labels.iter().map(|label| self.label_named(i, label)).collect();
@@ -67,7 +73,9 @@ impl Decoder<'_> {
                 ("__assertfail", _) => CallTarget::AssertFail,
                 ("malloc", _) => CallTarget::Malloc,
                 ("free", _) => CallTarget::Free,
-                (_, Some(Symbol::Function(index))) if self.module.functions[*index].body.is_some() => CallTarget::Function(*index),
+                (_, Some(Symbol::Function(index))) if self.module.functions[*index].body.is_some() => {
+                    CallTarget::Function(*index)
+                }
                 _ => return Err(error(i, format!("function {name} is not defined in this module: link it in"))),
             },
             register @ Operand::Register(_) => CallTarget::Indirect(self.source_any(i, register, Type::U(64))?),
@@ -86,7 +94,9 @@ impl Decoder<'_> {
     fn call_parameters(&self, i: &Instruction, list: &[Operand]) -> Result<Vec<(usize, usize)>, Error> {
         list.iter()
             .map(|operand| {
-                let Operand::Symbol(name, 0) = operand else { return Err(error(i, "the name of a .param variable is expected")) };
+                let Operand::Symbol(name, 0) = operand else {
+                    return Err(error(i, "the name of a .param variable is expected"));
+                };
                 let variable = self.body.variables.iter().find(|variable| variable.name == *name);
                 match (self.parameters.get(name), variable) {
                     (Some(offset), Some(variable)) => Ok((*offset as usize, variable.size as usize)),

@@ -8,9 +8,43 @@ use crate::ptx::Error;
 use crate::ptx::ast::{Instruction, Operand, Type};
 
 const CACHE_WORDS: &[&str] = &[
-    "weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "cta", "cluster", "gpu", "sys", "ca", "cg", "cs", "lu", "cv", "wb",
-    "wt", "nc", "global", "shared", "shared::cta", "local", "const", "param", "param::entry", "param::func", "v2", "v4", "mmio",
-    "L1::evict_normal", "L1::evict_unchanged", "L1::evict_first", "L1::evict_last", "L1::no_allocate", "L2::64B", "L2::128B", "L2::256B",
+    "weak",
+    "volatile",
+    "relaxed",
+    "acquire",
+    "release",
+    "acq_rel",
+    "cta",
+    "cluster",
+    "gpu",
+    "sys",
+    "ca",
+    "cg",
+    "cs",
+    "lu",
+    "cv",
+    "wb",
+    "wt",
+    "nc",
+    "global",
+    "shared",
+    "shared::cta",
+    "local",
+    "const",
+    "param",
+    "param::entry",
+    "param::func",
+    "v2",
+    "v4",
+    "mmio",
+    "L1::evict_normal",
+    "L1::evict_unchanged",
+    "L1::evict_first",
+    "L1::evict_last",
+    "L1::no_allocate",
+    "L2::64B",
+    "L2::128B",
+    "L2::256B",
 ];
 
 impl Decoder<'_> {
@@ -52,7 +86,13 @@ impl Decoder<'_> {
             Operand::Vector(elements) => elements.as_slice(),
             single => std::slice::from_ref(single),
         };
-        let expected = if has(i, "v4") { 4 } else if has(i, "v2") { 2 } else { 1 };
+        let expected = if has(i, "v4") {
+            4
+        } else if has(i, "v2") {
+            2
+        } else {
+            1
+        };
         if elements.len() != expected {
             return Err(error(i, format!("{} registers for a vector of {expected}", elements.len())));
         }
@@ -66,7 +106,8 @@ impl Decoder<'_> {
         }
         let strong = ["volatile", "relaxed", "acquire", "release", "mmio"].iter().any(|word| has(i, word));
         let transfer = Box::new(Transfer { space, address, bytes: ty.bytes(), signed: ty.signed(), strong, registers });
-        let (action, class) = if load { (Action::Load(transfer), Class::Load) } else { (Action::Store(transfer), Class::Store) };
+        let (action, class) =
+            if load { (Action::Load(transfer), Class::Load) } else { (Action::Store(transfer), Class::Store) };
         self.emit(action, Operands { imm: u32::from(has(i, "release")), ..Operands::default() }, class);
         Ok(())
     }
@@ -85,9 +126,31 @@ impl Decoder<'_> {
             ("dec", AtomicOp::Decrement),
             ("noftz", AtomicOp::Add),
         ];
-        let (_, op) = *OPS.iter().find(|(word, _)| has(i, word)).ok_or_else(|| error(i, "an atomic operation that this driver does not know"))?;
+        let (_, op) = *OPS
+            .iter()
+            .find(|(word, _)| has(i, word))
+            .ok_or_else(|| error(i, "an atomic operation that this driver does not know"))?;
         let names = OPS.map(|(word, _)| word);
-        only(i, &[&names[..], &["relaxed", "acquire", "release", "acq_rel", "cta", "cluster", "gpu", "sys", "global", "shared", "shared::cta"]].concat())?;
+        only(
+            i,
+            &[
+                &names[..],
+                &[
+                    "relaxed",
+                    "acquire",
+                    "release",
+                    "acq_rel",
+                    "cta",
+                    "cluster",
+                    "gpu",
+                    "sys",
+                    "global",
+                    "shared",
+                    "shared::cta",
+                ],
+            ]
+            .concat(),
+        )?;
         let ty = *types(i).last().ok_or_else(|| error(i, "the type is missing"))?;
         let fits = match ty {
             Type::F(_) | Type::F16x2 | Type::Bf16 | Type::Bf16x2 => op == AtomicOp::Add,
@@ -133,11 +196,26 @@ impl Decoder<'_> {
             return Ok(());
         }
         if has(i, "wait_group") {
-            let groups = u32::try_from(self.immediate(i, 0)?).map_err(|_| error(i, "a number of groups is expected"))?;
+            let groups =
+                u32::try_from(self.immediate(i, 0)?).map_err(|_| error(i, "a number of groups is expected"))?;
             self.emit(Action::AsyncWait(Some(groups)), Operands::default(), Class::Barrier);
             return Ok(());
         }
-        only(i, &["async", "ca", "cg", "shared", "shared::cta", "global", "L2::64B", "L2::128B", "L2::256B", "L2::cache_hint"])?;
+        only(
+            i,
+            &[
+                "async",
+                "ca",
+                "cg",
+                "shared",
+                "shared::cta",
+                "global",
+                "L2::64B",
+                "L2::128B",
+                "L2::256B",
+                "L2::cache_hint",
+            ],
+        )?;
         self.expect_operands(i, &[3, 4])?;
         let (_, target) = self.address(i, &i.operands[0], Space::Shared)?;
         let (_, source) = self.address(i, &i.operands[1], Space::Global)?;
@@ -147,7 +225,9 @@ impl Decoder<'_> {
         };
         let (mut source_bytes, mut ignore_source) = (None, None);
         match i.operands.get(3) {
-            Some(operand @ Operand::Register(name)) if self.predicate_named(i, name).is_ok() => ignore_source = Some(self.predicate(i, operand)?),
+            Some(operand @ Operand::Register(name)) if self.predicate_named(i, name).is_ok() => {
+                ignore_source = Some(self.predicate(i, operand)?)
+            }
             Some(operand @ Operand::Not(_)) => ignore_source = Some(self.predicate(i, operand)?),
             Some(operand) => source_bytes = Some(self.source_any(i, operand, Type::U(32))?),
             None => {}
@@ -168,14 +248,24 @@ impl Decoder<'_> {
             Operand::Vector(elements) => elements.as_slice(),
             single => std::slice::from_ref(single),
         };
-        let expected = if has(i, "x4") { 4 } else if has(i, "x2") { 2 } else { 1 };
+        let expected = if has(i, "x4") {
+            4
+        } else if has(i, "x2") {
+            2
+        } else {
+            1
+        };
         if elements.len() != expected || !has(i, "b16") || !has(i, "m8n8") {
             return Err(error(i, format!("{} registers for {expected} matrices of m8n8.b16", elements.len())));
         }
         let registers: Result<Vec<Register>, Error> = elements
             .iter()
             .map(|element| {
-                Ok(Register::Word(if store { self.source(i, element, Type::B(32))? } else { self.destination(i, element, Type::B(32))? }))
+                Ok(Register::Word(if store {
+                    self.source(i, element, Type::B(32))?
+                } else {
+                    self.destination(i, element, Type::B(32))?
+                }))
             })
             .collect();
         let transfer = MatrixTransfer { space, address, transposed: has(i, "trans"), registers: registers?, store };

@@ -3,9 +3,9 @@
 use super::{Decoder, error, has, only, types};
 use crate::exec::ops::{bits, integer, predicate};
 use crate::numeric::compare::Comparison;
-use crate::program::instruction::{Action, Class, Operands, Register, Space};
+use crate::program::instruction::{Action, Class, Operands, Space};
 use crate::program::layout::{ALWAYS, Constant};
-use crate::program::symbols::{LOCAL_WINDOW, PARAMETER_WINDOW, SHARED_WINDOW};
+use crate::program::symbols::{LOCAL_WINDOW, SHARED_WINDOW};
 use crate::ptx::Error;
 use crate::ptx::ast::{Instruction, Operand, Type};
 
@@ -69,7 +69,11 @@ impl Decoder<'_> {
         // The source may be among the destinations only as the last one, which is written last.
         for (index, part) in parts.iter().enumerate().filter(|(_, part)| !matches!(part, Operand::Sink)) {
             let d = self.destination(i, part, Type::B(16))?;
-            self.compute(handler, Operands { d, a, imm: width << 16 | index as u32 * width, ..Operands::default() }, Class::Move);
+            self.compute(
+                handler,
+                Operands { d, a, imm: width << 16 | index as u32 * width, ..Operands::default() },
+                Class::Move,
+            );
         }
         Ok(())
     }
@@ -121,8 +125,10 @@ impl Decoder<'_> {
             return Ok(());
         }
         let opcode = if has(i, "to") { "sub" } else { "add" };
-        let b = self.slots.double(Constant::Bits(window)).ok_or_else(|| error(i, "too many constants in one function"))?;
-        let handler = integer::binary(opcode, Type::U(64)).ok_or_else(|| error(i, "an address of 64 bits is expected"))?;
+        let b =
+            self.slots.double(Constant::Bits(window)).ok_or_else(|| error(i, "too many constants in one function"))?;
+        let handler =
+            integer::binary(opcode, Type::U(64)).ok_or_else(|| error(i, "an address of 64 bits is expected"))?;
         self.compute(handler, Operands { d, a, b, ..Operands::default() }, Class::Move);
         Ok(())
     }
@@ -145,7 +151,8 @@ impl Decoder<'_> {
     /// The comparison, the join with a predicate, and the flags of `setp` and `set`.
     fn comparison(&self, i: &Instruction) -> Result<(Comparison, u32), Error> {
         let word = i.modifiers.first().ok_or_else(|| error(i, "the comparison is missing"))?;
-        let comparison = Comparison::parse(word).ok_or_else(|| error(i, format!("comparison .{word}, which PTX does not have")))?;
+        let comparison =
+            Comparison::parse(word).ok_or_else(|| error(i, format!("comparison .{word}, which PTX does not have")))?;
         only(i, &[word.as_str(), "and", "or", "xor", "ftz"])?;
         let join = match () {
             () if has(i, "and") => predicate::Join::And,
@@ -242,11 +249,5 @@ impl Decoder<'_> {
         let handler = predicate::select_by_sign(ty.bits() == 64, by == Type::F(32));
         self.compute(handler, Operands { d, a, b, c, imm, ..Operands::default() }, Class::Predicate);
         Ok(())
-    }
-
-
-    /// A register of 32 bits for a slot.
-    pub(super) fn word(slot: u16) -> Register {
-        Register::Word(slot)
     }
 }

@@ -62,16 +62,22 @@ impl Decoder<'_> {
             },
             Operand::Float32(bits) if ty.bits() == 64 => Constant::Bits(f64::from(f32::from_bits(*bits)).to_bits()),
             Operand::Float32(bits) => Constant::Bits(u64::from(*bits)),
-            Operand::Float64(bits) if ty.bits() == 32 => Constant::Bits(u64::from((f64::from_bits(*bits) as f32).to_bits())),
+            Operand::Float64(bits) if ty.bits() == 32 => {
+                Constant::Bits(u64::from((f64::from_bits(*bits) as f32).to_bits()))
+            }
             Operand::Float64(bits) => Constant::Bits(*bits),
             Operand::Symbol(name, offset) => match self.symbol(instruction, name, *offset)? {
                 Place::Value(constant) => constant,
-                Place::CallParameter(_) => return Err(error(instruction, format!("the address of parameter {name} is taken"))),
+                Place::CallParameter(_) => {
+                    return Err(error(instruction, format!("the address of parameter {name} is taken")));
+                }
             },
             Operand::Register(name) => match Special::parse(name) {
                 Some(special) => Constant::Special(special),
                 // One cluster holds one block: its ranks are zero and its sizes one.
-                None if name.starts_with("%cluster_nctaid") || name.starts_with("%cluster_nctarank") => Constant::Bits(1),
+                None if name.starts_with("%cluster_nctaid") || name.starts_with("%cluster_nctarank") => {
+                    Constant::Bits(1)
+                }
                 None if name.starts_with("%cluster_") || name.starts_with("%envreg") => Constant::Bits(0),
                 None => return Err(error(instruction, format!("register {name} is not declared"))),
             },
@@ -80,12 +86,19 @@ impl Decoder<'_> {
     }
 
     /// A source, in the file of its own register, or as a constant in the file of `ty`.
-    pub(super) fn source_any(&mut self, instruction: &Instruction, operand: &Operand, ty: Type) -> Result<Register, Error> {
+    pub(super) fn source_any(
+        &mut self,
+        instruction: &Instruction,
+        operand: &Operand,
+        ty: Type,
+    ) -> Result<Register, Error> {
         if let Operand::Register(name) = operand {
             match self.slots.register(name) {
                 Some((SlotKind::Word(slot), _)) => return Ok(Register::Word(slot)),
                 Some((SlotKind::Double(slot), _)) => return Ok(Register::Double(slot)),
-                Some((SlotKind::Predicate(_), _)) => return Err(error(instruction, format!("predicate {name} as a number"))),
+                Some((SlotKind::Predicate(_), _)) => {
+                    return Err(error(instruction, format!("predicate {name} as a number")));
+                }
                 None => {}
             }
         }
@@ -103,12 +116,19 @@ impl Decoder<'_> {
         match (self.source_any(instruction, operand, ty)?, ty.bits()) {
             (Register::Word(slot), bits) if bits < 64 => Ok(slot),
             (Register::Double(slot), 64) => Ok(slot),
-            _ => Err(error(instruction, format!("an operand whose register does not have the {} bits of its type", ty.bits()))),
+            _ => Err(error(
+                instruction,
+                format!("an operand whose register does not have the {} bits of its type", ty.bits()),
+            )),
         }
     }
 
     /// A destination, in the file of its own register.
-    pub(super) fn destination_any(&self, instruction: &Instruction, operand: &Operand) -> Result<(Register, Type), Error> {
+    pub(super) fn destination_any(
+        &self,
+        instruction: &Instruction,
+        operand: &Operand,
+    ) -> Result<(Register, Type), Error> {
         match operand {
             Operand::Sink => Ok((Register::Sink, Type::B(64))),
             Operand::Register(name) => match self.slots.register(name) {
@@ -164,15 +184,25 @@ impl Decoder<'_> {
     }
 
     /// Where an access goes, and in which space: that of the instruction, unless the address names a parameter.
-    pub(super) fn address(&mut self, instruction: &Instruction, operand: &Operand, space: Space) -> Result<(Space, Address), Error> {
+    pub(super) fn address(
+        &mut self,
+        instruction: &Instruction,
+        operand: &Operand,
+        space: Space,
+    ) -> Result<(Space, Address), Error> {
         let Operand::Address { base, offset } = operand else {
             return Err(error(instruction, "an address in brackets is expected"));
         };
         let absolute = |slots: &mut crate::program::layout::Slots, constant| {
-            slots.double(constant).map(Register::Double).ok_or_else(|| error(instruction, "too many constants in one function"))
+            slots
+                .double(constant)
+                .map(Register::Double)
+                .ok_or_else(|| error(instruction, "too many constants in one function"))
         };
         match base {
-            AddressBase::Absolute => Ok((space, Address { base: absolute(&mut self.slots, Constant::Bits(0))?, offset: *offset })),
+            AddressBase::Absolute => {
+                Ok((space, Address { base: absolute(&mut self.slots, Constant::Bits(0))?, offset: *offset }))
+            }
             AddressBase::Register(name) => {
                 let register = self.source_any(instruction, &Operand::Register(name.clone()), Type::U(64))?;
                 Ok((space, Address { base: register, offset: *offset }))

@@ -83,7 +83,11 @@ impl Decoder<'_> {
         };
         let predicate = self.predicate(i, &i.operands[1])?;
         let members = self.members(i, 2)?;
-        self.emit(Action::Warp(WarpOp::Vote(mode, predicate), members), Operands { d, ..Operands::default() }, Class::Warp);
+        self.emit(
+            Action::Warp(WarpOp::Vote(mode, predicate), members),
+            Operands { d, ..Operands::default() },
+            Class::Warp,
+        );
         Ok(())
     }
 
@@ -120,17 +124,22 @@ impl Decoder<'_> {
         let d = self.destination(i, &i.operands[0], ty)?;
         let a = self.source(i, &i.operands[1], ty)?;
         let members = self.members(i, 2)?;
-        self.emit(Action::Warp(WarpOp::Reduce(reduction), members), Operands { d, a, ..Operands::default() }, Class::Warp);
+        self.emit(
+            Action::Warp(WarpOp::Reduce(reduction), members),
+            Operands { d, a, ..Operands::default() },
+            Class::Warp,
+        );
         Ok(())
     }
 
     fn product(&mut self, i: &Instruction) -> Result<(), Error> {
         let words: Vec<&str> = i.modifiers.iter().map(String::as_str).collect();
-        let variant = Variant::parse(&words).ok_or_else(|| error(i, "a shape or types of mma that this driver does not know"))?;
+        let variant =
+            Variant::parse(&words).ok_or_else(|| error(i, "a shape or types of mma that this driver does not know"))?;
         self.expect_operands(i, &[4])?;
         let wide = has(i, "f64");
         let ty = if wide { Type::F(64) } else { Type::B(32) };
-        let counts = [variant.registers_d(), variant.registers_a(), variant.registers_b(), variant.registers_c()];
+        let counts = [variant.registers_c(), variant.registers_a(), variant.registers_b(), variant.registers_c()];
         let mut lists = Vec::new();
         for (index, count) in counts.into_iter().enumerate() {
             let elements = match &i.operands[index] {
@@ -144,7 +153,11 @@ impl Decoder<'_> {
             let kind = if wide { Register::Double } else { Register::Word };
             let mut registers = Vec::new();
             for element in elements {
-                registers.push(kind(if index == 0 { self.destination(i, element, ty)? } else { self.source(i, element, ty)? }));
+                registers.push(kind(if index == 0 {
+                    self.destination(i, element, ty)?
+                } else {
+                    self.source(i, element, ty)?
+                }));
             }
             lists.push(registers);
         }
@@ -152,7 +165,8 @@ impl Decoder<'_> {
         let [Some(d), Some(a), Some(b), Some(c)] = [lists.next(), lists.next(), lists.next(), lists.next()] else {
             return Err(error(i, "four operands are expected"));
         };
-        let flops = variant.flops() / 32;
+        let shape = variant.shape();
+        let flops = (2 * shape.m * shape.n * shape.k / 32) as u32;
         let product = MatrixProduct { variant, d, a, b, c };
         let members = Action::MatrixProduct(Box::new(product));
         self.emit_counted(members, Operands::default(), Class::Matrix, flops);
