@@ -1,9 +1,10 @@
 //! The software device: settings, memory, what the checks know, and the counts. The driver's calls end here.
 
-use crate::check::global::Order;
-use crate::check::{Reporter, Sites};
+use crate::check::global::{GlobalShadow, Kind as AccessKind, Order, Race, RacingAccess};
+use crate::check::{Check, Other, Report, Reporter, Sites};
 use crate::counts::Counts;
-use crate::memory::{Allocation, FreeError, Kind, Memory, OutOfMemory};
+use crate::memory::{Allocation, DEVICE_BASE, FreeError, Kind, Memory, OutOfMemory};
+use crate::program::Kernel;
 use crate::settings::Settings;
 
 /// One device.
@@ -19,6 +20,8 @@ pub struct Machine {
     pub counts: Counts,
     /// Every instruction that was loaded.
     pub sites: Sites,
+    /// What was written, and by whom, where that is checked.
+    pub shadow: Option<GlobalShadow>,
 }
 
 /// A copy or memset that reaches outside of all allocations.
@@ -31,6 +34,49 @@ pub struct OutOfBounds {
     pub bytes: u64,
 }
 
+/// What a multiprocessor of a compute capability has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Warps.
+    pub warps: u32,
+    /// Blocks.
+    pub blocks: u32,
+    /// Registers of 32 bits.
+    pub registers: u32,
+    /// Bytes of shared memory.
+    pub shared: u32,
+    /// Bytes of shared memory of one block, when it asks for them.
+    pub shared_of_block: u32,
+    /// Bytes of shared memory that the driver keeps for itself in every block.
+    pub shared_reserved: u32,
+}
+
+impl Limits {
+    /// The limits of a compute capability, by the table of the CUDA programming guide.
+    pub fn of(compute_capability: (u32, u32)) -> Limits {
+        let (warps, blocks, shared, shared_of_block) = match compute_capability {
+            (7, _) => (32, 16, 64, 64),
+            (8, 0) => (64, 32, 164, 163),
+            (8, 7) => (48, 16, 164, 163),
+            (8, 9) => (48, 24, 100, 99),
+            (8, _) => (48, 16, 100, 99),
+            _ => (64, 32, 228, 227),
+        };
+        let reserved = if compute_capability.0 >= 8 { 1024 } else { 0 };
+        Limits {
+            warps,
+            blocks,
+            registers: 65536,
+            shared: shared << 10,
+            shared_of_block: shared_of_block << 10,
+            shared_reserved: reserved,
+        }
+    }
+}
+
+/// Multiprocessors of the software device, whatever its compute capability: few, so that grids of some size fill it.
+const MULTIPROCESSORS: u32 = 16;
+
 impl Machine {
     /// A device as `settings` describe it.
     ///
@@ -38,29 +84,74 @@ impl Machine {
     /// The operating system does not give the addresses.
     pub fn new(settings: Settings) -> std::io::Result<Machine> {
         let memory = Memory::new(settings.memory, settings.checks.memory)?;
-        Ok(Machine {
-            memory,
-            reporter: Reporter::new(settings.report.clone()),
-            counts: Counts::new(settings.counts.clone()),
-            sites: Sites::default(),
-            settings,
-        })
+        let shadowed = settings.checks.init || settings.checks.race;
+        let shadow = if shadowed { Some(GlobalShadow::new(DEVICE_BASE, memory.span())?) } else { None };
+        let (reporter, counts) = (Reporter::new(settings.report.clone()), Counts::new(settings.counts.clone()));
+        Ok(Machine { memory, reporter, counts, sites: Sites::default(), shadow, settings })
     }
 
-    /// Allocates device memory.
+    /// Its multiprocessors.
+    pub fn multiprocessors(&self) -> u32 {
+        MULTIPROCESSORS
+    }
+
+    /// What each of them has room for.
+    pub fn limits(&self) -> Limits {
+        Limits::of(self.settings.compute_capability)
+    }
+
+    /// Blocks of `threads` threads that fit on a multiprocessor, and the share of its warps that they fill. Registers
+    /// are those of [`Kernel::registers`], an estimate.
+    pub fn occupancy(&self, kernel: &Kernel, threads: u32, dynamic_shared: u32) -> (u32, f64) {
+        let limits = self.limits();
+        let warps = threads.div_ceil(32).max(1);
+        // Registers are given out to warps in units of 256, shared memory to blocks in units of 128 bytes.
+        let registers = (kernel.registers * 32).next_multiple_of(256) * warps;
+        let shared = (kernel.shared_bytes + dynamic_shared + limits.shared_reserved).next_multiple_of(128);
+        let by_shared = if shared == 0 { u32::MAX } else { limits.shared / shared };
+        let blocks = limits.blocks.min(limits.warps / warps).min(limits.registers / registers.max(1)).min(by_shared);
+        (blocks, f64::from(blocks * warps) / f64::from(limits.warps))
+    }
+
+    /// Allocates device memory, which nothing has written yet.
     ///
     /// # Errors
     /// Beyond the capacity.
     pub fn allocate(&self, bytes: u64, kind: Kind) -> Result<u64, OutOfMemory> {
-        self.memory.allocate(bytes, kind)
+        let address = self.memory.allocate(bytes, kind)?;
+        if let Some(shadow) = &self.shadow {
+            shadow.mark_unwritten(address, bytes);
+        }
+        Ok(address)
     }
 
-    /// Frees what begins at `address`; a double free is reported if memory is checked.
+    /// Frees what begins at `address`; one that is not allocated is reported if memory is checked.
     ///
     /// # Errors
     /// Nothing live begins there.
     pub fn free(&self, address: u64) -> Result<Allocation, FreeError> {
-        self.memory.free(address)
+        let freed = self.memory.free(address);
+        if let Err(error) = freed
+            && self.settings.checks.memory
+        {
+            let check = if matches!(error, FreeError::Freed(_)) { Check::DoubleFree } else { Check::InvalidFree };
+            let nearest = self.memory.nearest(address).map_or(String::new(), |near| format!("; it is {near}"));
+            self.reporter.add(host_report(check, "cuMemFree", address, format!("{error}{nearest}")));
+            self.reporter.flush();
+        }
+        freed
+    }
+
+    /// Reports every allocation that is still there, if memory is checked: a context ends.
+    pub fn report_leaks(&self) {
+        if !self.settings.checks.memory {
+            return;
+        }
+        for allocation in self.memory.live().iter().filter(|allocation| allocation.kind == Kind::Device) {
+            let message = format!("allocation {} of {} bytes was never freed", allocation.number, allocation.bytes);
+            self.reporter.add(host_report(Check::Leak, "cuCtxDestroy", allocation.start, message));
+        }
+        self.reporter.flush();
     }
 
     /// Writes the initial value of a module's variable.
@@ -68,6 +159,7 @@ impl Machine {
         if let Ok(host) = self.host(address, bytes.len() as u64) {
             // SAFETY: `host` checked that so many bytes are accessible there.
             unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), host, bytes.len()) };
+            self.written(address, bytes.len() as u64);
         }
     }
 
@@ -76,10 +168,12 @@ impl Machine {
     /// # Errors
     /// Not all of the target is device memory.
     pub fn write(&self, order: &Order, name: &str, target: u64, source: &[u8]) -> Result<(), OutOfBounds> {
-        let _ = (order, name);
-        let host = self.host(target, source.len() as u64)?;
+        let bytes = source.len() as u64;
+        let host = self.host(target, bytes)?;
+        self.observe(order, name, target, bytes, AccessKind::Write);
         // SAFETY: `host` checked that so many bytes are accessible there; the source is the host's own memory.
         unsafe { std::ptr::copy(source.as_ptr(), host, source.len()) };
+        self.written(target, bytes);
         Ok(())
     }
 
@@ -88,8 +182,9 @@ impl Machine {
     /// # Errors
     /// Not all of the source is device memory.
     pub fn read(&self, order: &Order, name: &str, source: u64, target: &mut [u8]) -> Result<(), OutOfBounds> {
-        let _ = (order, name);
-        let host = self.host(source, target.len() as u64)?;
+        let bytes = target.len() as u64;
+        let host = self.host(source, bytes)?;
+        self.observe(order, name, source, bytes, AccessKind::Read);
         // SAFETY: `host` checked that so many bytes are accessible there; the target is the host's own memory.
         unsafe { std::ptr::copy(host, target.as_mut_ptr(), target.len()) };
         Ok(())
@@ -100,10 +195,19 @@ impl Machine {
     /// # Errors
     /// Not all of both is device memory.
     pub fn copy(&self, order: &Order, name: &str, target: u64, source: u64, bytes: u64) -> Result<(), OutOfBounds> {
-        let _ = (order, name);
         let (from, to) = (self.host(source, bytes)?, self.host(target, bytes)?);
+        self.observe(order, name, source, bytes, AccessKind::Read);
+        self.observe(order, name, target, bytes, AccessKind::Write);
         // SAFETY: `host` checked that so many bytes are accessible at both; `copy` allows overlap.
         unsafe { std::ptr::copy(from, to, bytes as usize) };
+        if let Some(shadow) = &self.shadow
+            && self.shadowed(source)
+            && self.shadowed(target)
+        {
+            shadow.copy_written(target, source, bytes);
+        } else {
+            self.written(target, bytes);
+        }
         Ok(())
     }
 
@@ -112,17 +216,96 @@ impl Machine {
     /// # Errors
     /// Not all of the target is device memory.
     pub fn fill(&self, order: &Order, name: &str, target: u64, pattern: &[u8], count: u64) -> Result<(), OutOfBounds> {
-        let _ = (order, name);
         let bytes = count.checked_mul(pattern.len() as u64).ok_or(OutOfBounds { address: target, bytes: u64::MAX })?;
         let host = self.host(target, bytes)?;
+        self.observe(order, name, target, bytes, AccessKind::Write);
         for index in 0..count as usize {
             // SAFETY: `host` checked that all elements are accessible.
             unsafe { std::ptr::copy(pattern.as_ptr(), host.add(index * pattern.len()), pattern.len()) };
         }
+        self.written(target, bytes);
         Ok(())
     }
 
     fn host(&self, address: u64, bytes: u64) -> Result<*mut u8, OutOfBounds> {
         self.memory.translate(address, bytes).ok_or(OutOfBounds { address, bytes })
+    }
+
+    /// Whether an address is the device's own, which the shadow covers; host memory it does not.
+    fn shadowed(&self, address: u64) -> bool {
+        address.wrapping_sub(DEVICE_BASE) < self.memory.span()
+    }
+
+    fn written(&self, address: u64, bytes: u64) {
+        if let Some(shadow) = self.shadow.as_ref().filter(|_| self.shadowed(address)) {
+            shadow.mark_written(address, bytes);
+        }
+    }
+
+    /// Tells the check of races about a copy or set of the driver.
+    fn observe(&self, order: &Order, name: &str, address: u64, bytes: u64, kind: AccessKind) {
+        let Some(shadow) = self.shadow.as_ref().filter(|_| self.settings.checks.race && self.shadowed(address)) else {
+            return;
+        };
+        let mut races = Vec::new();
+        shadow.range_access(order, name, address, bytes, kind == AccessKind::Write, &mut |race| races.push(race));
+        if !races.is_empty() {
+            races.iter().for_each(|race| self.reporter.add(race_report(&self.sites, race)));
+            self.reporter.flush();
+        }
+    }
+}
+
+/// A finding about what the host did.
+fn host_report(check: Check, call: &str, address: u64, message: String) -> Report {
+    Report {
+        check,
+        kernel: call.to_owned(),
+        file: None,
+        line: 0,
+        block: [0; 3],
+        thread: [0; 3],
+        instruction: String::new(),
+        address,
+        message,
+        other: None,
+        count: 1,
+    }
+}
+
+/// One side of a race, as a report has it.
+pub fn other_of(sites: &Sites, access: &RacingAccess) -> Other {
+    let source = sites.get(access.site);
+    Other {
+        kernel: access.operation.to_string(),
+        file: source.as_ref().and_then(|source| source.file.as_deref().map(str::to_owned)),
+        line: source.as_ref().map_or(0, |source| source.line),
+        block: access.block,
+        thread: access.thread,
+        instruction: source.map_or_else(String::new, |source| source.instruction.to_string()),
+        kind: access.kind.name().to_owned(),
+    }
+}
+
+/// The report of a race in device memory.
+pub fn race_report(sites: &Sites, race: &Race) -> Report {
+    let Other { kernel, file, line, block, thread, instruction, kind } = other_of(sites, &race.access);
+    let other = other_of(sites, &race.other);
+    let message = format!(
+        "{kind} of device memory that {} also touches ({}), with nothing to order them",
+        other.kernel, other.kind
+    );
+    Report {
+        check: Check::GlobalRace,
+        kernel,
+        file,
+        line,
+        block,
+        thread,
+        instruction,
+        address: race.address,
+        message,
+        other: Some(other),
+        count: 1,
     }
 }

@@ -30,6 +30,8 @@ pub struct Frame {
     pub local_base: u32,
     /// Index of the function.
     pub function: usize,
+    /// How many calls deep it is.
+    pub depth: u32,
     /// Where a `ret` goes: frame, instruction.
     pub caller: Option<(usize, u32)>,
     /// Lanes that have not yet returned.

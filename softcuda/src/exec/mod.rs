@@ -1,12 +1,27 @@
 //! The executor: runs the blocks of a launch, warp by warp.
 
+mod access;
+mod atomic;
+mod block;
+mod call;
+mod context;
+mod copy;
+mod exchange;
 pub mod frame;
+mod matrix;
 pub mod ops;
+mod print;
+mod transfer;
+mod warp;
+mod worker;
 
 use crate::check::global::Order;
+use crate::counts::Tally;
 use crate::machine::Machine;
 use crate::program::Program;
+use context::Context;
 use std::sync::Arc;
+use worker::Worker;
 
 /// One launch of a kernel.
 #[derive(Clone, Debug)]
@@ -58,6 +73,27 @@ pub enum Fault {
 /// # Errors
 /// The first fault; memory is left as it was then.
 pub fn run(machine: &Machine, program: &Arc<Program>, launch: &Launch) -> Result<(), Fault> {
-    let _ = (machine, program, launch);
-    Ok(())
+    let context = Context::new(machine, program, launch);
+    let threads = machine.settings.threads.max(1).min(usize::try_from(context.blocks).unwrap_or(usize::MAX).max(1));
+    let mut tally = Tally::new(program);
+    if threads == 1 {
+        tally.merge(&Worker::new(&context).run(0, 1));
+    } else {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads)
+                .map(|index| {
+                    let context = &context;
+                    scope.spawn(move || Worker::new(context).run(index, threads))
+                })
+                .collect();
+            for worker in workers {
+                // A worker that panicked has left its counts behind; the panic itself goes on.
+                match worker.join() {
+                    Ok(counts) => tally.merge(&counts),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+        });
+    }
+    context.finish(tally)
 }

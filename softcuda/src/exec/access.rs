@@ -1,0 +1,557 @@
+//! From addresses to host memory: bounds, alignment, what the checks want to know, and traffic.
+
+use super::Fault;
+use super::block::Block;
+use super::frame::{FULL, LANES};
+use super::warp::{Warp, lanes};
+use super::worker::{At, Worker, read_register, space_of};
+use crate::check::global::{self, Kind};
+use crate::check::shared::{self, Flaw};
+use crate::check::{Check, Site};
+use crate::counts::{SECTOR, Traffic};
+use crate::machine;
+use crate::program::instruction::{Address, Space};
+use crate::program::symbols::{LOCAL_WINDOW, PARAMETER_WINDOW, SHARED_WINDOW};
+
+/// What an access does, before it is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'v> {
+    /// What it does.
+    pub kind: Kind,
+    /// Bytes that each lane touches.
+    pub bytes: u32,
+    /// The lanes.
+    pub mask: u32,
+    /// Values that are stored, where two lanes may store the same; for the check of shared memory.
+    pub values: Option<&'v [u128; LANES]>,
+    /// Whether the instruction itself orders what was stored before.
+    pub releases: bool,
+}
+
+/// Host addresses of the lanes' data.
+pub type Pointers = [*mut u8; LANES];
+
+/// The addresses of all lanes.
+pub fn addresses(warp: &Warp, frame: usize, address: &Address) -> [u64; LANES] {
+    let mut addresses = read_register(&warp.frames[frame], address.base);
+    for address_of_lane in &mut addresses {
+        *address_of_lane = address_of_lane.wrapping_add(address.offset as u64);
+    }
+    addresses
+}
+
+impl Worker<'_> {
+    /// Locates an access: checks it, counts it, and gives the host addresses of its lanes (those of others are null).
+    ///
+    /// # Errors
+    /// An address that cannot be touched.
+    pub fn locate(
+        &mut self,
+        block: &mut Block,
+        warp: &mut Warp,
+        frame: usize,
+        space: Space,
+        addresses: &[u64; LANES],
+        request: Request<'_>,
+        at: At,
+    ) -> Result<Pointers, Fault> {
+        if space != Space::Generic {
+            return self.locate_in(block, warp, frame, space, addresses, request, at);
+        }
+        let mut pointers = [std::ptr::null_mut(); LANES];
+        let mut left = request.mask;
+        while left != 0 {
+            let space = space_of(addresses[left.trailing_zeros() as usize]);
+            let same =
+                lanes(left).filter(|lane| space_of(addresses[*lane]) == space).fold(0, |mask, lane| mask | 1 << lane);
+            let window = match space {
+                Space::Shared => SHARED_WINDOW,
+                Space::Local => LOCAL_WINDOW,
+                _ => 0,
+            };
+            let inside = addresses.map(|address| address.wrapping_sub(window));
+            let part = self.locate_in(block, warp, frame, space, &inside, Request { mask: same, ..request }, at)?;
+            for lane in lanes(same) {
+                pointers[lane] = part[lane];
+            }
+            left &= !same;
+        }
+        Ok(pointers)
+    }
+
+    fn locate_in(
+        &mut self,
+        block: &mut Block,
+        warp: &mut Warp,
+        frame: usize,
+        space: Space,
+        addresses: &[u64; LANES],
+        request: Request<'_>,
+        at: At,
+    ) -> Result<Pointers, Fault> {
+        self.check_alignment(block, warp, space, addresses, &request, at)?;
+        match space {
+            Space::Global | Space::Generic => self.locate_global(block, warp, addresses, request, at),
+            Space::Shared => self.locate_shared(block, warp, addresses, request, at),
+            Space::Local => self.locate_local(block, warp, addresses, request, at),
+            Space::KernelParameter => self.locate_parameter(block, warp, addresses, request, at),
+            Space::CallParameter => {
+                let frame = &mut warp.frames[frame];
+                let (stride, base) = (frame.parameter_stride, frame.parameters.as_mut_ptr());
+                let fits = |address: u64| address + u64::from(request.bytes) <= stride as u64;
+                if !lanes(request.mask).all(|lane| addresses[lane] < stride as u64 && fits(addresses[lane])) {
+                    return Err(self.out_of_bounds(block, warp, addresses, &request, at, "parameter"));
+                }
+                Ok(std::array::from_fn(|lane| base.wrapping_add(lane * stride).wrapping_add(addresses[lane] as usize)))
+            }
+        }
+    }
+
+    fn check_alignment(
+        &self,
+        block: &Block,
+        warp: &Warp,
+        space: Space,
+        addresses: &[u64; LANES],
+        request: &Request<'_>,
+        at: At,
+    ) -> Result<(), Fault> {
+        let low = u64::from(request.bytes.next_power_of_two()) - 1;
+        let mut wrong = 0;
+        for lane in 0..LANES {
+            wrong |= u32::from(addresses[lane] & low != 0) << lane;
+        }
+        if wrong & request.mask == 0 {
+            return Ok(());
+        }
+        let lane = (wrong & request.mask).trailing_zeros();
+        if self.context.checks.memory {
+            let message = format!(
+                "{} of {} bytes in {} memory at an address that is not a multiple of it",
+                verb(request.kind),
+                request.bytes,
+                space_name(space)
+            );
+            self.finding(Check::Misaligned, block, warp, lane, at.site, addresses[lane as usize], message);
+        }
+        Err(Fault::MisalignedAddress)
+    }
+
+    /// Reports something about one lane.
+    pub fn finding(
+        &self,
+        check: Check,
+        block: &Block,
+        warp: &Warp,
+        lane: u32,
+        site: Site,
+        address: u64,
+        message: String,
+    ) {
+        let place = (block.index, self.context.thread_index(warp.index, lane));
+        self.context.report(check, site, place, address, message, None);
+    }
+
+    fn out_of_bounds(
+        &self,
+        block: &Block,
+        warp: &Warp,
+        addresses: &[u64; LANES],
+        request: &Request<'_>,
+        at: At,
+        space: &str,
+    ) -> Fault {
+        if self.context.checks.memory {
+            let lane = request.mask.trailing_zeros();
+            let message = format!("{} of {} bytes beyond {space} memory", verb(request.kind), request.bytes);
+            self.finding(Check::OutOfBounds, block, warp, lane, at.site, addresses[lane as usize], message);
+        }
+        Fault::IllegalAddress
+    }
+
+    fn locate_global(
+        &mut self,
+        block: &mut Block,
+        warp: &Warp,
+        addresses: &[u64; LANES],
+        request: Request<'_>,
+        at: At,
+    ) -> Result<Pointers, Fault> {
+        let bytes = u64::from(request.bytes);
+        let (mut low, mut high) = (u64::MAX, 0);
+        for lane in 0..LANES {
+            let taken = request.mask >> lane & 1 != 0;
+            low = if taken { low.min(addresses[lane]) } else { low };
+            high = if taken { high.max(addresses[lane]) } else { high };
+        }
+        let (start, end) = self.ranges[at.function][at.pc as usize];
+        if low < start || high.saturating_add(bytes) > end {
+            self.find_ranges(block, warp, addresses, &request, at)?;
+        }
+        count(self.traffic(Space::Global, request.kind), addresses, &request);
+        if self.context.checks.init || self.context.checks.race {
+            self.check_global(block, warp, addresses, &request, at);
+        }
+        let view = self.context.view;
+        Ok(std::array::from_fn(|lane| view.host(addresses[lane])))
+    }
+
+    /// Looks every lane up among the allocations, and remembers the range of the last.
+    fn find_ranges(
+        &mut self,
+        block: &Block,
+        warp: &Warp,
+        addresses: &[u64; LANES],
+        request: &Request<'_>,
+        at: At,
+    ) -> Result<(), Fault> {
+        for lane in lanes(request.mask) {
+            match self.context.ranges.find(addresses[lane], u64::from(request.bytes)) {
+                Some(range) => self.ranges[at.function][at.pc as usize] = range,
+                None => return Err(self.stray(block, warp, lane as u32, addresses[lane], request, at)),
+            }
+        }
+        Ok(())
+    }
+
+    fn stray(&self, block: &Block, warp: &Warp, lane: u32, address: u64, request: &Request<'_>, at: At) -> Fault {
+        if self.context.checks.memory {
+            let nearest = self.context.machine.memory.nearest(address);
+            let inside = nearest
+                .is_some_and(|near| near.allocation.freed && (0..near.allocation.bytes as i64).contains(&near.offset));
+            let check = if inside { Check::UseAfterFree } else { Check::OutOfBounds };
+            let place = nearest.map_or("nothing is allocated".to_owned(), |near| near.to_string());
+            let message = format!("{} of {} bytes, {place}", verb(request.kind), request.bytes);
+            self.finding(check, block, warp, lane, at.site, address, message);
+        }
+        Fault::IllegalAddress
+    }
+
+    fn check_global(
+        &mut self,
+        block: &mut Block,
+        warp: &Warp,
+        addresses: &[u64; LANES],
+        request: &Request<'_>,
+        at: At,
+    ) {
+        let Some(shadow) = &self.context.machine.shadow else { return };
+        if self.context.checks.init {
+            let reads = !matches!(request.kind, Kind::Write | Kind::StrongWrite);
+            if let Some((lane, address)) =
+                shadow.unwritten_lane(request.mask, addresses, request.bytes).filter(|_| reads)
+            {
+                let nearest =
+                    self.context.machine.memory.nearest(address).map_or(String::new(), |near| format!(", {near}"));
+                let message = format!("{} of device memory that nothing wrote{nearest}", verb(request.kind));
+                self.finding(Check::Uninitialised, block, warp, lane, at.site, address, message);
+            }
+            if !matches!(request.kind, Kind::Read | Kind::StrongRead) {
+                shadow.mark_lanes(request.mask, addresses, request.bytes);
+            }
+        }
+        let Some(mut races) = block.races.take() else { return };
+        if request.releases {
+            races.fence();
+        }
+        let access = global::Access {
+            kind: request.kind,
+            site: at.site,
+            warp: warp.index,
+            mask: request.mask,
+            addresses,
+            bytes: request.bytes,
+        };
+        let context = self.context;
+        let seen = &mut self.seen;
+        races.access(&access, &mut |race| {
+            if seen.insert((race.access.site, race.other.site)) {
+                context.batch.add(machine::race_report(&context.machine.sites, &race));
+            }
+        });
+        block.races = Some(races);
+    }
+
+    /// After an access that may have seen what another block released.
+    pub fn acquire(&self, block: &mut Block, kind: Kind, space: Space, mask: u32, addresses: &[u64; LANES]) {
+        if let (Some(races), Space::Global | Space::Generic) = (&mut block.races, space) {
+            let global = lanes(mask)
+                .filter(|lane| space_of(addresses[*lane]) == Space::Global)
+                .fold(0, |mask, lane| mask | 1 << lane);
+            races.acquire(kind, global, addresses);
+        }
+    }
+
+    fn locate_shared(
+        &mut self,
+        block: &mut Block,
+        warp: &Warp,
+        addresses: &[u64; LANES],
+        request: Request<'_>,
+        at: At,
+    ) -> Result<Pointers, Fault> {
+        let size = u64::from(self.context.shared_bytes);
+        let mut beyond = 0;
+        for lane in 0..LANES {
+            beyond |= u32::from(addresses[lane] > size || addresses[lane] + u64::from(request.bytes) > size) << lane;
+        }
+        if beyond & request.mask != 0 {
+            let lane = (beyond & request.mask).trailing_zeros();
+            if self.context.checks.memory {
+                let message = format!(
+                    "{} of {} bytes at byte {} of the block's {size} bytes of shared memory",
+                    verb(request.kind),
+                    request.bytes,
+                    addresses[lane as usize]
+                );
+                self.finding(Check::OutOfBounds, block, warp, lane, at.site, addresses[lane as usize], message);
+            }
+            return Err(Fault::IllegalAddress);
+        }
+        count_wavefronts(self.traffic(Space::Shared, request.kind), addresses, &request);
+        self.check_shared(block, warp, addresses, &request, at);
+        let base = block.shared_pointer();
+        Ok(std::array::from_fn(|lane| base.wrapping_add(addresses[lane] as usize)))
+    }
+
+    fn check_shared(
+        &mut self,
+        block: &mut Block,
+        warp: &Warp,
+        addresses: &[u64; LANES],
+        request: &Request<'_>,
+        at: At,
+    ) {
+        let Some(mut shadow) = block.shadow.take() else { return };
+        let kind = match request.kind {
+            Kind::Read | Kind::StrongRead => shared::Kind::Read,
+            Kind::Write | Kind::StrongWrite => shared::Kind::Write,
+            Kind::Atomic => shared::Kind::Atomic,
+        };
+        let access = shared::Access {
+            kind,
+            site: at.site,
+            warp: warp.index,
+            mask: request.mask,
+            addresses,
+            bytes: request.bytes,
+            values: request.values,
+        };
+        let checks = self.context.checks;
+        let mut seen = Vec::new();
+        shadow.access(&access, checks.race, checks.init, &mut |finding| seen.push(finding));
+        block.shadow = Some(shadow);
+        for finding in seen {
+            self.shared_finding(block, warp, &finding, verb(request.kind), at.site);
+        }
+    }
+
+    /// Reports a finding about shared memory.
+    pub fn shared_finding(&mut self, block: &Block, warp: &Warp, finding: &shared::Finding, verb: &str, site: Site) {
+        let (check, message, other) = match finding.flaw {
+            Flaw::Uninitialised => (
+                Check::Uninitialised,
+                format!("{verb} of shared memory that nothing wrote, at byte {}", finding.address),
+                None,
+            ),
+            Flaw::Race(other) => (
+                Check::SharedRace,
+                format!(
+                    "{verb} of shared memory at byte {} without a barrier after another thread's access",
+                    finding.address
+                ),
+                Some(other),
+            ),
+            Flaw::Async(other) => (
+                Check::Async,
+                format!(
+                    "{verb} of shared memory at byte {} before the wait for the copy that fills it",
+                    finding.address
+                ),
+                Some(other),
+            ),
+        };
+        // A race in a loop is found again at each turn: one report for each pair of instructions is enough.
+        if let Some(other) = &other
+            && !self.seen.insert((site, other.site))
+        {
+            return;
+        }
+        let other = other.map(|other| {
+            let thread = self.context.thread_index(other.warp, other.lane);
+            self.context.other(other.site, block.index, thread, other.kind.name())
+        });
+        let place = (block.index, self.context.thread_index(warp.index, finding.lane));
+        self.context.report(check, site, place, finding.address, message, other);
+    }
+
+    fn locate_local(
+        &mut self,
+        block: &mut Block,
+        warp: &mut Warp,
+        addresses: &[u64; LANES],
+        request: Request<'_>,
+        at: At,
+    ) -> Result<Pointers, Fault> {
+        let stride = warp.local_stride;
+        let fits = |address: u64| address <= stride as u64 && address + u64::from(request.bytes) <= stride as u64;
+        if !lanes(request.mask).all(|lane| fits(addresses[lane])) {
+            return Err(self.out_of_bounds(block, warp, addresses, &request, at, "the thread's local"));
+        }
+        let traffic = self.traffic(Space::Local, request.kind);
+        traffic.requests += 1;
+        traffic.bytes += u64::from(request.mask.count_ones() * request.bytes);
+        // The lanes' words lie side by side on a device: as many sectors as the bytes fill.
+        traffic.transactions += u64::from(request.mask.count_ones() * request.bytes).div_ceil(SECTOR);
+        if self.context.checks.init {
+            self.check_local(block, warp, addresses, &request, at);
+        }
+        let base = warp.local.as_mut_ptr();
+        Ok(std::array::from_fn(|lane| base.wrapping_add(lane * stride).wrapping_add(addresses[lane] as usize)))
+    }
+
+    fn check_local(&self, block: &Block, warp: &mut Warp, addresses: &[u64; LANES], request: &Request<'_>, at: At) {
+        let writes = matches!(request.kind, Kind::Write | Kind::StrongWrite);
+        for lane in lanes(request.mask) {
+            let start = lane * warp.local_stride + addresses[lane] as usize;
+            let bytes = start..start + request.bytes as usize;
+            if writes {
+                warp.local_written[bytes].fill(true);
+            } else if warp.local_written[bytes].contains(&false) {
+                let message = format!("{} of local memory that nothing wrote", verb(request.kind));
+                self.finding(Check::Uninitialised, block, warp, lane as u32, at.site, addresses[lane], message);
+                return;
+            }
+        }
+    }
+
+    fn locate_parameter(
+        &mut self,
+        block: &Block,
+        warp: &Warp,
+        addresses: &[u64; LANES],
+        request: Request<'_>,
+        at: At,
+    ) -> Result<Pointers, Fault> {
+        let parameters = &self.context.launch.parameters;
+        let inside = addresses.map(|address| address.wrapping_sub(PARAMETER_WINDOW));
+        let size = parameters.len() as u64;
+        let fits = |address: u64| address <= size && address + u64::from(request.bytes) <= size;
+        if !lanes(request.mask).all(|lane| fits(inside[lane])) || request.kind != Kind::Read {
+            return Err(self.out_of_bounds(block, warp, addresses, &request, at, "the kernel's parameter"));
+        }
+        let base = parameters.as_ptr().cast_mut();
+        Ok(std::array::from_fn(|lane| base.wrapping_add(inside[lane] as usize)))
+    }
+
+    fn traffic(&mut self, space: Space, kind: Kind) -> &mut Traffic {
+        let counts = &mut self.tally.traffic;
+        match (space, kind) {
+            (Space::Local, _) => &mut counts.local,
+            (Space::Shared, Kind::Read | Kind::StrongRead) => &mut counts.shared_loads,
+            (Space::Shared, Kind::Write | Kind::StrongWrite) => &mut counts.shared_stores,
+            (Space::Shared, Kind::Atomic) => &mut counts.shared_atomics,
+            (_, Kind::Read | Kind::StrongRead) => &mut counts.global_loads,
+            (_, Kind::Write | Kind::StrongWrite) => &mut counts.global_stores,
+            (_, Kind::Atomic) => &mut counts.global_atomics,
+        }
+    }
+}
+
+/// What a kind of access is called.
+pub fn verb(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Read | Kind::StrongRead => "read",
+        Kind::Write | Kind::StrongWrite => "write",
+        Kind::Atomic => "atomic access",
+    }
+}
+
+fn space_name(space: Space) -> &'static str {
+    match space {
+        Space::Generic | Space::Global => "device",
+        Space::Shared => "shared",
+        Space::Local => "local",
+        Space::KernelParameter | Space::CallParameter => "parameter",
+    }
+}
+
+/// Whether all lanes' data lie side by side, lane after lane.
+pub fn contiguous(addresses: &[u64; LANES], bytes: u64) -> bool {
+    let mut apart = 0;
+    for lane in 0..LANES {
+        apart |= addresses[lane] ^ addresses[0].wrapping_add(lane as u64 * bytes);
+    }
+    apart == 0
+}
+
+/// Whether all lanes have the same address.
+pub fn uniform(addresses: &[u64; LANES]) -> bool {
+    let mut apart = 0;
+    for lane in 0..LANES {
+        apart |= addresses[lane] ^ addresses[0];
+    }
+    apart == 0
+}
+
+/// Counts a request to device memory, in sectors.
+fn count(traffic: &mut Traffic, addresses: &[u64; LANES], request: &Request<'_>) {
+    let bytes = u64::from(request.bytes);
+    traffic.requests += 1;
+    traffic.bytes += u64::from(request.mask.count_ones()) * bytes;
+    let sectors_of = |first: u64, bytes: u64| (first + bytes - 1) / SECTOR - first / SECTOR + 1;
+    traffic.transactions += if request.mask == FULL && contiguous(addresses, bytes) {
+        sectors_of(addresses[0], bytes * LANES as u64)
+    } else if request.mask == FULL && uniform(addresses) {
+        sectors_of(addresses[0], bytes)
+    } else {
+        // An aligned access of at most 32 bytes lies in one sector.
+        distinct(lanes(request.mask).map(|lane| addresses[lane] / SECTOR))
+    };
+}
+
+fn distinct(values: impl Iterator<Item = u64>) -> u64 {
+    let (mut sorted, mut length) = ([0; LANES], 0);
+    for value in values {
+        sorted[length] = value;
+        length += 1;
+    }
+    let sorted = &mut sorted[..length];
+    sorted.sort_unstable();
+    1 + sorted.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64
+}
+
+/// Counts a request to shared memory, in wavefronts: in one, each of the 32 banks gives one word of 4 bytes, to all lanes
+/// that ask for that word.
+fn count_wavefronts(traffic: &mut Traffic, addresses: &[u64; LANES], request: &Request<'_>) {
+    traffic.requests += 1;
+    traffic.bytes += u64::from(request.mask.count_ones() * request.bytes);
+    let words = u64::from(request.bytes.div_ceil(4));
+    if uniform(addresses) {
+        traffic.transactions += 1;
+        return;
+    }
+    if request.mask == FULL && contiguous(addresses, u64::from(request.bytes)) {
+        traffic.transactions += (u64::from(request.bytes) * LANES as u64).div_ceil(128);
+        return;
+    }
+    // Distinct words of each bank; a request has at most 128.
+    let (mut seen, mut used) = ([[u32::MAX; 16]; LANES], [0usize; LANES]);
+    let mut most = 1;
+    for lane in lanes(request.mask) {
+        for word in 0..words {
+            let word = (addresses[lane] / 4 + word) as u32;
+            let bank = word as usize % LANES;
+            let known = &mut seen[bank];
+            let count = used[bank].min(known.len());
+            if !known[..count].contains(&word) {
+                if count < known.len() {
+                    known[count] = word;
+                }
+                used[bank] += 1;
+                most = most.max(used[bank]);
+            }
+        }
+    }
+    traffic.transactions += most as u64;
+}

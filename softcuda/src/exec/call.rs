@@ -1,0 +1,210 @@
+//! Calls of device functions, and of the few functions that the driver itself provides.
+
+use super::Fault;
+use super::block::{Block, fill_constants};
+use super::frame::LANES;
+use super::warp::{Warp, lanes};
+use super::worker::{At, Worker, read_register};
+use crate::check::Check;
+use crate::memory::Kind;
+use crate::program::Program;
+use crate::program::instruction::{Action, Call, CallTarget};
+use crate::program::symbols::CODE_WINDOW;
+
+/// Calls in a call, at most.
+const MAX_DEPTH: u32 = 1024;
+/// Local memory of a thread, at most: what devices have.
+const MAX_LOCAL: usize = 512 << 10;
+
+impl Worker<'_> {
+    /// Enters the functions that the lanes call: frames and their lanes; none if the driver did the work itself.
+    pub fn enter(
+        &mut self,
+        block: &mut Block,
+        warp: &mut Warp,
+        frame: usize,
+        call: &Call,
+        mask: u32,
+        at: At,
+    ) -> Result<Option<Vec<(usize, u32)>>, Fault> {
+        let mut entered = Vec::new();
+        match call.target {
+            CallTarget::Function(function) => {
+                entered.push(self.enter_one(block, warp, frame, call, function, mask, at)?)
+            }
+            CallTarget::Indirect(register) => {
+                let addresses = read_register(&warp.frames[frame], register);
+                let mut left = mask;
+                while left != 0 {
+                    let address = addresses[left.trailing_zeros() as usize];
+                    let same =
+                        lanes(left).filter(|lane| addresses[*lane] == address).fold(0, |mask, lane| mask | 1 << lane);
+                    let function = self.function_at(address, call).ok_or(Fault::InvalidPc)?;
+                    entered.push(self.enter_one(block, warp, frame, call, function, same, at)?);
+                    left &= !same;
+                }
+            }
+            CallTarget::Printf => {
+                self.printf(block, warp, frame, call, mask, at)?;
+                return Ok(None);
+            }
+            CallTarget::AssertFail => return Err(self.assert_failed(block, warp, frame, call, mask, at)),
+            CallTarget::Malloc | CallTarget::Free => {
+                self.heap(warp, frame, call, mask);
+                return Ok(None);
+            }
+        }
+        Ok(Some(entered))
+    }
+
+    /// The function at an address, if it takes what the call gives.
+    fn function_at(&self, address: u64, call: &Call) -> Option<usize> {
+        let index = usize::try_from(address.checked_sub(CODE_WINDOW)? / 16).ok()?;
+        let code = self.context.program.functions.get(index)?;
+        let fits = code.parameters.len() == call.arguments.len()
+            && code.results.len() == call.results.len()
+            && !code.declared_only;
+        fits.then_some(index)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all of them are the place where it happens")]
+    fn enter_one(
+        &mut self,
+        block: &Block,
+        warp: &mut Warp,
+        frame: usize,
+        call: &Call,
+        function: usize,
+        mask: u32,
+        at: At,
+    ) -> Result<(usize, u32), Fault> {
+        let program = self.context.program;
+        let depth = warp.frames[frame].depth + 1;
+        let caller_layout = &program.functions[warp.frames[frame].function].layout;
+        let base = warp.frames[frame].local_base + caller_layout.local_bytes;
+        let top = base as usize + program.functions[function].layout.local_bytes as usize;
+        if depth > MAX_DEPTH || top > MAX_LOCAL {
+            let message = format!(
+                "call of {} overflows the stack: {depth} calls deep, {top} bytes of local memory",
+                program.functions[function].name
+            );
+            self.finding(Check::Trap, block, warp, mask.trailing_zeros(), at.site, 0, message);
+            return Err(Fault::LaunchFailed);
+        }
+        grow_local(warp, top, self.context.checks.init);
+        let callee = warp.take_frame(program, function);
+        let [from, to] = two(&mut warp.frames, frame, callee);
+        (to.local_base, to.depth, to.caller, to.live) = (base, depth, Some((frame, at.pc + 1)), mask);
+        copy_parameters(
+            from.parameters.as_slice(),
+            from.parameter_stride,
+            &call.arguments,
+            &mut to.parameters,
+            to.parameter_stride,
+            &program.functions[function].parameters,
+            mask,
+        );
+        fill_constants(self.context, &mut warp.frames[callee], warp.index, block.index);
+        Ok((callee, mask))
+    }
+
+    fn assert_failed(&self, block: &Block, warp: &Warp, frame: usize, call: &Call, mask: u32, at: At) -> Fault {
+        let lane = mask.trailing_zeros();
+        let argument =
+            |index: usize| call.arguments.get(index).map_or(0, |place| parameter(warp, frame, *place, lane as usize));
+        let text = |index: usize| self.read_text(argument(index)).unwrap_or_else(|| "?".to_owned());
+        let thread = self.context.thread_index(warp.index, lane);
+        let message = format!("assertion `{}` failed in {} at {}:{}", text(0), text(3), text(1), argument(2) as u32);
+        eprintln!("softcuda: block {:?}, thread {thread:?}: {message}", block.index);
+        if self.context.checks.any() {
+            self.finding(Check::Assert, block, warp, lane, at.site, 0, message);
+        }
+        Fault::Assert
+    }
+
+    /// `malloc` and `free` of device code, each lane its own.
+    fn heap(&self, warp: &mut Warp, frame: usize, call: &Call, mask: u32) {
+        for lane in lanes(mask) {
+            let argument = call.arguments.first().map_or(0, |place| parameter(warp, frame, *place, lane));
+            if let (CallTarget::Malloc, Some((offset, _))) = (call.target, call.results.first()) {
+                let address = self.context.machine.allocate(argument, Kind::Device).unwrap_or(0);
+                let frame = &mut warp.frames[frame];
+                let at = lane * frame.parameter_stride + offset;
+                frame.parameters[at..at + 8].copy_from_slice(&address.to_le_bytes());
+            } else if argument != 0 {
+                // Freeing a stray pointer has no effect that device code could see.
+                let _ = self.context.machine.free(argument);
+            }
+        }
+    }
+}
+
+/// A parameter of a call, as a number.
+pub fn parameter(warp: &Warp, frame: usize, (offset, bytes): (usize, usize), lane: usize) -> u64 {
+    let frame = &warp.frames[frame];
+    let at = lane * frame.parameter_stride + offset;
+    let mut number = [0; 8];
+    let bytes = bytes.min(8);
+    number[..bytes].copy_from_slice(&frame.parameters[at..at + bytes]);
+    u64::from_le_bytes(number)
+}
+
+/// Copies the results of a call back to its caller, whose call stands at `pc`.
+pub fn return_results(program: &Program, warp: &mut Warp, frame: usize, pc: u32, mask: u32) {
+    let Some((caller, _)) = warp.frames[frame].caller else { return };
+    let Action::Call(call) = &program.functions[warp.frames[caller].function].instructions[pc as usize].action else {
+        return;
+    };
+    let results = &program.functions[warp.frames[frame].function].results;
+    let [from, to] = two(&mut warp.frames, frame, caller);
+    copy_parameters(
+        &from.parameters,
+        from.parameter_stride,
+        results,
+        &mut to.parameters,
+        to.parameter_stride,
+        &call.results,
+        mask,
+    );
+}
+
+fn copy_parameters(
+    from: &[u8],
+    from_stride: usize,
+    sources: &[(usize, usize)],
+    to: &mut [u8],
+    to_stride: usize,
+    targets: &[(usize, usize)],
+    mask: u32,
+) {
+    for ((source, from_bytes), (target, to_bytes)) in sources.iter().zip(targets) {
+        let bytes = *from_bytes.min(to_bytes);
+        for lane in lanes(mask) {
+            let (a, b) = (lane * from_stride + source, lane * to_stride + target);
+            to[b..b + bytes].copy_from_slice(&from[a..a + bytes]);
+        }
+    }
+}
+
+fn two<T>(items: &mut [T], a: usize, b: usize) -> [&mut T; 2] {
+    items.get_disjoint_mut([a, b]).expect("a call's frame is not its caller's")
+}
+
+/// Makes room for `bytes` bytes of local memory in each lane.
+fn grow_local(warp: &mut Warp, bytes: usize, checked: bool) {
+    if bytes <= warp.local_stride {
+        return;
+    }
+    let stride = bytes.next_power_of_two().min(MAX_LOCAL);
+    let mut local = vec![0; stride * LANES];
+    let mut written = vec![false; if checked { stride * LANES } else { 0 }];
+    for lane in 0..LANES {
+        let old = lane * warp.local_stride..(lane + 1) * warp.local_stride;
+        let new = lane * stride;
+        local[new..new + old.len()].copy_from_slice(&warp.local[old.clone()]);
+        if checked {
+            written[new..new + old.len()].copy_from_slice(&warp.local_written[old]);
+        }
+    }
+    (warp.local, warp.local_written, warp.local_stride) = (local, written, stride);
+}

@@ -1,0 +1,561 @@
+//! One executor thread: takes blocks, runs their warps in turn, opens their barriers.
+
+use super::Fault;
+use super::block::{BARRIERS, Block, Waiting};
+use super::context::Context;
+use super::frame::{FULL, write};
+use super::warp::{Group, State, Warp, lanes};
+use crate::check::{Check, Site};
+use crate::counts::Tally;
+use crate::program::instruction::{Action, Barrier, FenceScope, Instruction, Register, Space};
+use crate::program::symbols::{LOCAL_WINDOW, PARAMETER_WINDOW, SHARED_WINDOW, WINDOW_BYTES};
+use std::collections::HashSet;
+use std::sync::atomic::{Ordering, fence};
+
+/// Instructions that a warp may execute before the next one has its turn: another warp may be what it waits for.
+const QUANTUM: u32 = 20_000;
+
+/// One executor thread.
+pub struct Worker<'a> {
+    pub context: &'a Context<'a>,
+    /// What was executed.
+    pub tally: Tally,
+    /// For each instruction of each function the range of addresses that it last fell into.
+    pub ranges: Vec<Vec<(u64, u64)>>,
+    /// Races that were handed over: sites of both sides.
+    pub seen: HashSet<(Site, Site)>,
+    /// What a program prints, a line at a time.
+    pub printed: Vec<u8>,
+}
+
+/// Why a warp stopped running.
+enum Pause {
+    /// No group can run, or its turn is over.
+    Idle,
+    /// A group came to a barrier.
+    Barrier(usize, Waiting, Option<u32>, bool),
+}
+
+/// How an instruction leaves its group.
+enum Flow {
+    /// To the next instruction.
+    Next,
+    /// To another instruction.
+    Jump(u32),
+    /// Another choice of groups is due; the groups are already in order.
+    Choose,
+    /// To a barrier.
+    Barrier(usize, Waiting, Option<u32>, bool),
+}
+
+/// Where an instruction stands: function, index, and the machine-wide number.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    pub function: usize,
+    pub pc: u32,
+    pub site: Site,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(context: &'a Context<'a>) -> Worker<'a> {
+        let ranges = context.program.functions.iter().map(|code| vec![(0, 0); code.instructions.len()]).collect();
+        Worker { context, tally: Tally::new(context.program), ranges, seen: HashSet::new(), printed: Vec::new() }
+    }
+
+    /// Runs blocks until there are none; this is worker `index` of `workers`.
+    pub fn run(mut self, index: usize, workers: usize) -> Tally {
+        let result =
+            if self.context.launch.cooperative { self.run_together(index, workers) } else { self.run_one_by_one() };
+        if let Err(fault) = result {
+            self.context.fail(fault);
+        }
+        self.print_rest();
+        self.tally
+    }
+
+    fn run_one_by_one(&mut self) -> Result<(), Fault> {
+        let mut block = Block::new(self.context);
+        loop {
+            let linear = self.context.next.fetch_add(1, Ordering::Relaxed);
+            if linear >= self.context.blocks {
+                return Ok(());
+            }
+            block.begin(self.context, linear);
+            while !self.turn(&mut block)? {}
+        }
+    }
+
+    /// Keeps its share of the blocks alive and gives each a turn after the other.
+    fn run_together(&mut self, index: usize, workers: usize) -> Result<(), Fault> {
+        let mut blocks: Vec<Block> = (index as u64..self.context.blocks)
+            .step_by(workers)
+            .map(|linear| {
+                let mut block = Block::new(self.context);
+                block.begin(self.context, linear);
+                block
+            })
+            .collect();
+        while !blocks.is_empty() {
+            let mut alive = Vec::with_capacity(blocks.len());
+            for mut block in blocks {
+                if !self.turn(&mut block)? {
+                    alive.push(block);
+                }
+            }
+            blocks = alive;
+        }
+        Ok(())
+    }
+
+    /// Gives each warp of a block its turn; true when the block has ended.
+    fn turn(&mut self, block: &mut Block) -> Result<bool, Fault> {
+        let mut ran = false;
+        for index in 0..block.warps.len() {
+            loop {
+                if self.context.stop.load(Ordering::Relaxed) {
+                    return Ok(true);
+                }
+                let mut warp = std::mem::take(&mut block.warps[index]);
+                let before = warp.clock;
+                let pause = self.run_warp(block, &mut warp);
+                let executed = warp.clock - before;
+                block.warps[index] = warp;
+                ran |= executed > 0;
+                if !self.context.spend(executed) {
+                    return self.out_of_budget(block, index);
+                }
+                match pause? {
+                    Pause::Idle => break,
+                    Pause::Barrier(number, waiting, expected, waits) => {
+                        block.arrive(number, waiting, expected, waits);
+                        self.open_barriers(block);
+                    }
+                }
+            }
+            self.open_barriers(block);
+        }
+        if block.live_threads() == 0 {
+            return Ok(true);
+        }
+        if !ran {
+            self.force(block);
+        }
+        Ok(false)
+    }
+
+    fn out_of_budget(&mut self, block: &Block, warp: usize) -> Result<bool, Fault> {
+        let group = block.warps[warp].groups.first().copied();
+        let (site, lane) = group.map_or((Site::NONE, 0), |group| {
+            (self.group_site(&block.warps[warp], &group), group.mask.trailing_zeros())
+        });
+        let limit = self.context.machine.settings.limit.unwrap_or(0);
+        let place = (block.index, self.context.thread_index(warp as u32, lane % 32));
+        let message =
+            format!("the launch was stopped after {limit} warp instructions, the limit set by SOFTCUDA_LIMIT");
+        self.context.report(Check::Limit, site, place, 0, message, None);
+        Err(Fault::Limit)
+    }
+
+    fn group_site(&self, warp: &Warp, group: &Group) -> Site {
+        let function = warp.frames[group.frame].function;
+        Site(self.context.program.sites[function] + group.pc)
+    }
+
+    fn open_barriers(&mut self, block: &mut Block) {
+        for number in 0..BARRIERS {
+            if !block.barriers[number].arrived.is_empty() && block.complete(number) {
+                self.check_barrier(block, number);
+                self.open(block, number);
+            }
+        }
+    }
+
+    fn open(&mut self, block: &mut Block, number: usize) {
+        let met = block.open(number);
+        if let Some(shadow) = &mut block.shadow {
+            shadow.barrier(met);
+        }
+        if let Some(races) = &mut block.races {
+            races.barrier(met);
+        }
+    }
+
+    /// A barrier opens: reports threads that ended without coming to it, and warps that came to it in two places.
+    fn check_barrier(&self, block: &Block, number: usize) {
+        let barrier = &block.barriers[number];
+        let Some(first) = barrier.waiting.first() else { return };
+        if !self.context.checks.sync {
+            return;
+        }
+        let split = barrier.waiting.iter().enumerate().find_map(|(index, one)| {
+            barrier.waiting[..index]
+                .iter()
+                .find(|other| other.warp == one.warp && other.site != one.site)
+                .map(|other| (one, other))
+        });
+        if let Some((one, other)) = split {
+            let place = |waiting: &Waiting| {
+                (block.index, self.context.thread_index(waiting.warp, waiting.mask.trailing_zeros()))
+            };
+            let message = "threads of one warp wait at different places for one barrier".to_owned();
+            let other = self.context.other(Site(other.site), block.index, place(other).1, "barrier");
+            self.context.report(Check::Barrier, Site(one.site), place(one), 0, message, Some(other));
+        }
+        let absent = block.warps.iter().zip(&barrier.arrived).find_map(|(warp, arrived)| {
+            let threads = self.context.threads - warp.index * 32;
+            let all = if threads >= 32 { FULL } else { (1 << threads) - 1 };
+            let ended = all & !warp.live & !arrived;
+            (barrier.expected.is_none() && ended != 0).then(|| (warp.index, ended.trailing_zeros()))
+        });
+        if let Some((warp, lane)) = absent {
+            let thread = self.context.thread_index(warp, lane);
+            let place = (block.index, self.context.thread_index(first.warp, first.mask.trailing_zeros()));
+            let message =
+                format!("a barrier that thread ({}, {}, {}) ended without reaching", thread[0], thread[1], thread[2]);
+            self.context.report(Check::Barrier, Site(first.site), place, 0, message, None);
+        }
+    }
+
+    /// Nothing in the block can run: reports what it waits for, and lets it go on.
+    fn force(&mut self, block: &mut Block) {
+        let barrier = (0..BARRIERS).find(|number| !block.barriers[*number].waiting.is_empty());
+        let member = block.warps.iter().enumerate().find_map(|(index, warp)| {
+            warp.groups.iter().position(|group| matches!(group.state, State::Members(_))).map(|group| (index, group))
+        });
+        // Lanes that wait for lanes come first: those may then reach the barrier.
+        if let Some((index, position)) = member {
+            let group = block.warps[index].groups[position];
+            if self.context.checks.sync {
+                let place = (block.index, self.context.thread_index(index as u32, group.mask.trailing_zeros()));
+                let message = "the mask names lanes that never come to this instruction".to_owned();
+                self.context.report(
+                    Check::Barrier,
+                    self.group_site(&block.warps[index], &group),
+                    place,
+                    0,
+                    message,
+                    None,
+                );
+            }
+            let warp = &mut block.warps[index];
+            warp.groups[position].state = State::Members(group.mask);
+            warp.release_members();
+        } else if let Some(number) = barrier {
+            if self.context.checks.sync {
+                let waiting = block.barriers[number].waiting[0];
+                let place = (block.index, self.context.thread_index(waiting.warp, waiting.mask.trailing_zeros()));
+                let missing = block.live_threads()
+                    - block.barriers[number].arrived.iter().map(|mask| mask.count_ones()).sum::<u32>();
+                let message = format!("a barrier that {missing} threads never reach: the block would wait for ever");
+                self.context.report(Check::Barrier, Site(waiting.site), place, 0, message, None);
+            }
+            self.open(block, number);
+        } else {
+            // Barriers that threads only arrived at keep nobody: there must be lanes that can run, or none at all.
+            block.warps.iter_mut().for_each(|warp| warp.live = 0);
+        }
+    }
+
+    /// Runs a warp until it waits or its turn is over.
+    fn run_warp(&mut self, block: &mut Block, warp: &mut Warp) -> Result<Pause, Fault> {
+        let mut left = QUANTUM;
+        loop {
+            let Some((group, meeting)) = warp.choose() else {
+                if warp.release_members() {
+                    continue;
+                }
+                return Ok(Pause::Idle);
+            };
+            let function = warp.frames[group.frame].function;
+            let mut executed = std::mem::take(&mut self.tally.executed[function]);
+            let result = self.run_group(block, warp, group, meeting, &mut executed, &mut left);
+            self.tally.executed[function] = executed;
+            match result? {
+                Some(pause) => return Ok(pause),
+                None if left == 0 => return Ok(Pause::Idle),
+                None => {}
+            }
+        }
+    }
+
+    /// Runs one group until another choice is due, and puts it back among the others.
+    fn run_group(
+        &mut self,
+        block: &mut Block,
+        warp: &mut Warp,
+        mut group: Group,
+        meeting: u32,
+        executed: &mut [(u64, u64)],
+        left: &mut u32,
+    ) -> Result<Option<Pause>, Fault> {
+        let program = self.context.program;
+        let function = warp.frames[group.frame].function;
+        let code = &program.functions[function].instructions[..];
+        let sites = program.sites[function];
+        loop {
+            let instruction = &code[group.pc as usize];
+            let active = guarded(&warp.frames[group.frame], instruction, group.mask);
+            let count = &mut executed[group.pc as usize];
+            count.0 += 1;
+            count.1 += u64::from(active.count_ones());
+            warp.clock += 1;
+            *left -= 1;
+            if let Action::Compute(compute) = instruction.action {
+                // SAFETY: the handler was chosen for the features that this processor was found to have.
+                unsafe { compute(&mut warp.frames[group.frame], &instruction.operands, active) };
+                group.pc += 1;
+            } else {
+                let at = At { function, pc: group.pc, site: Site(sites + group.pc) };
+                match self.step(block, warp, &mut group, instruction, active, at)? {
+                    Flow::Next => group.pc += 1,
+                    Flow::Jump(target) => {
+                        group.pc = target;
+                        if !warp.groups.is_empty() {
+                            return Ok(self.put_back(warp, group));
+                        }
+                    }
+                    Flow::Choose => return Ok(None),
+                    Flow::Barrier(number, waiting, expected, waits) => {
+                        return Ok(Some(Pause::Barrier(number, waiting, expected, waits)));
+                    }
+                }
+            }
+            if group.pc >= meeting || *left == 0 {
+                return Ok(self.put_back(warp, group));
+            }
+            if warp.head_start > 0 {
+                warp.head_start -= 1;
+            }
+        }
+    }
+
+    fn put_back(&self, warp: &mut Warp, group: Group) -> Option<Pause> {
+        // A group that was let ahead stays ahead for a while.
+        let ahead = warp.head_start > 0;
+        warp.groups.push(Group { age: if ahead { u32::MAX / 2 } else { 0 }, ..group });
+        None
+    }
+
+    /// Executes an instruction that is more than arithmetic.
+    fn step(
+        &mut self,
+        block: &mut Block,
+        warp: &mut Warp,
+        group: &mut Group,
+        i: &'a Instruction,
+        active: u32,
+        at: At,
+    ) -> Result<Flow, Fault> {
+        if active == 0 && !matches!(i.action, Action::Branch(_)) {
+            return Ok(Flow::Next);
+        }
+        match &i.action {
+            Action::Compute(_) | Action::Nothing => {}
+            Action::Branch(target) => return Ok(self.branch(warp, group, active, *target)),
+            Action::BranchTable(register, targets) => {
+                return self.branch_table(warp, group, active, *register, targets);
+            }
+            Action::Call(call) => return self.call(block, warp, group, call, active, at),
+            Action::Return => return Ok(self.ret(warp, group, active)),
+            Action::Exit => return Ok(self.exit(warp, group, active)),
+            Action::Load(transfer) => self.load(block, warp, group.frame, transfer, active, at)?,
+            Action::Store(transfer) => {
+                self.store(block, warp, group.frame, transfer, active, at, i.operands.imm != 0)?
+            }
+            Action::Atomic(atomic) => self.atomic(block, warp, group.frame, atomic, active, at)?,
+            Action::Warp(op, members) => {
+                if !self.gathered(warp, group, *members, active) {
+                    return Ok(Flow::Choose);
+                }
+                self.exchange(block, warp, group.frame, op, *members, &i.operands, active);
+            }
+            Action::Barrier(barrier) => return Ok(self.barrier(warp, group, barrier, active, at)),
+            Action::Fence(scope) => self.fence(block, *scope),
+            Action::AsyncCopy(copy) => self.start_copy(block, warp, group.frame, copy, active, at)?,
+            Action::AsyncCommit => warp.pending.commit(active),
+            Action::AsyncWait(groups) => self.wait_copies(block, warp, *groups, active)?,
+            Action::MatrixTransfer(transfer) => self.matrix_transfer(block, warp, group.frame, transfer, active, at)?,
+            Action::MatrixProduct(product) => super::matrix::multiply(&mut warp.frames[group.frame], product, active),
+            Action::Clock { wide, high } => clock(warp, group.frame, i.operands.d, *wide, *high, active),
+            Action::IsSpace(space, register) => {
+                is_space(&mut warp.frames[group.frame], *space, *register, i.operands.d, active)
+            }
+            Action::Yield => warp.polled = true,
+            Action::Trap => return Err(self.trap(block, warp, active, at)),
+        }
+        Ok(Flow::Next)
+    }
+
+    fn trap(&self, block: &Block, warp: &Warp, active: u32, at: At) -> Fault {
+        if self.context.checks.any() {
+            let place = (block.index, self.context.thread_index(warp.index, active.trailing_zeros()));
+            self.context.report(Check::Trap, at.site, place, 0, "the kernel executed trap".to_owned(), None);
+        }
+        Fault::LaunchFailed
+    }
+
+    fn branch(&self, warp: &mut Warp, group: &mut Group, active: u32, target: u32) -> Flow {
+        if active == group.mask {
+            return Flow::Jump(target);
+        }
+        if active == 0 {
+            return Flow::Next;
+        }
+        let rest = group.mask & !active;
+        warp.groups.push(Group { pc: target, mask: active, ..*group });
+        warp.groups.push(Group { pc: group.pc + 1, mask: rest, ..*group });
+        Flow::Choose
+    }
+
+    fn branch_table(
+        &self,
+        warp: &mut Warp,
+        group: &mut Group,
+        active: u32,
+        register: Register,
+        targets: &[u32],
+    ) -> Result<Flow, Fault> {
+        let values = read_register(&warp.frames[group.frame], register);
+        let mut left = active;
+        while left != 0 {
+            let value = values[left.trailing_zeros() as usize];
+            let same = lanes(left).filter(|lane| values[*lane] == value).fold(0, |mask, lane| mask | 1 << lane);
+            let target = usize::try_from(value).ok().and_then(|index| targets.get(index)).ok_or(Fault::InvalidPc)?;
+            warp.groups.push(Group { pc: *target, mask: same, ..*group });
+            left &= !same;
+        }
+        if group.mask & !active != 0 {
+            warp.groups.push(Group { pc: group.pc + 1, mask: group.mask & !active, ..*group });
+        }
+        Ok(Flow::Choose)
+    }
+
+    fn exit(&self, warp: &mut Warp, group: &mut Group, active: u32) -> Flow {
+        warp.end(active);
+        if group.mask & !active != 0 {
+            warp.groups.push(Group { pc: group.pc + 1, mask: group.mask & !active, ..*group });
+        }
+        Flow::Choose
+    }
+
+    fn ret(&self, warp: &mut Warp, group: &mut Group, active: u32) -> Flow {
+        let Some((frame, pc)) = warp.frames[group.frame].caller else { return self.exit(warp, group, active) };
+        super::call::return_results(self.context.program, warp, group.frame, pc - 1, active);
+        warp.leave(group.frame, active);
+        warp.groups.push(Group { frame, pc, mask: active, ..*group });
+        if group.mask & !active != 0 {
+            warp.groups.push(Group { pc: group.pc + 1, mask: group.mask & !active, ..*group });
+        }
+        Flow::Choose
+    }
+
+    fn call(
+        &mut self,
+        block: &mut Block,
+        warp: &mut Warp,
+        group: &mut Group,
+        call: &crate::program::instruction::Call,
+        active: u32,
+        at: At,
+    ) -> Result<Flow, Fault> {
+        let entered = self.enter(block, warp, group.frame, call, active, at)?;
+        let Some(calls) = entered else { return Ok(Flow::Next) };
+        for (frame, mask) in calls {
+            warp.groups.push(Group { frame, pc: 0, mask, ..*group });
+        }
+        if group.mask & !active != 0 {
+            warp.groups.push(Group { pc: group.pc + 1, mask: group.mask & !active, ..*group });
+        }
+        Ok(Flow::Choose)
+    }
+
+    /// Whether all lanes that an instruction names have come; if not, the group waits for them.
+    fn gathered(&self, warp: &mut Warp, group: &Group, members: Option<Register>, active: u32) -> bool {
+        let Some(register) = members else { return true };
+        let wanted = read_register(&warp.frames[group.frame], register)[active.trailing_zeros() as usize] as u32;
+        if wanted & warp.live & !active == 0 || group.state == State::Members(active) {
+            return true;
+        }
+        let others = warp.groups.iter().filter(|other| other.state == State::Ready).count();
+        let arrivals = warp
+            .groups
+            .iter()
+            .filter(|other| other.state == State::Members(wanted))
+            .fold(active, |mask, other| mask | other.mask);
+        if wanted & warp.live & !arrivals == 0 || others == 0 && group.age == u32::MAX {
+            return true;
+        }
+        // The others that come here join this group; those that wait elsewhere are let go with it.
+        warp.groups.push(Group { state: State::Members(wanted), ..*group });
+        false
+    }
+
+    fn barrier(&mut self, warp: &mut Warp, group: &mut Group, barrier: &Barrier, active: u32, at: At) -> Flow {
+        let frame = &warp.frames[group.frame];
+        let lane = active.trailing_zeros() as usize;
+        let number = read_register(frame, barrier.number)[lane] as usize % BARRIERS;
+        let expected = barrier.threads.map(|register| read_register(frame, register)[lane] as u32);
+        let result = barrier.reduction.map(|(reduction, _, result)| (reduction, result));
+        let truth =
+            barrier.reduction.map_or(0, |(_, guard, _)| frame.predicates[usize::from(guard.predicate)] ^ guard.negate);
+        let waiting = Waiting { warp: warp.index, mask: active, truth: truth & active, site: at.site.0, result };
+        self.tally.traffic.barriers += 1;
+        let state = if barrier.waits { State::Barrier } else { State::Ready };
+        warp.groups.push(Group { pc: group.pc + 1, mask: active, state, ..*group });
+        if group.mask & !active != 0 {
+            warp.groups.push(Group { pc: group.pc + 1, mask: group.mask & !active, ..*group });
+        }
+        Flow::Barrier(number, waiting, expected, barrier.waits)
+    }
+
+    fn fence(&self, block: &mut Block, scope: FenceScope) {
+        fence(Ordering::SeqCst);
+        if let (Some(races), FenceScope::Device) = (&mut block.races, scope) {
+            races.fence();
+        }
+    }
+}
+
+/// The lanes of a group that an instruction's guard lets through.
+#[inline(always)]
+fn guarded(frame: &super::frame::Frame, instruction: &Instruction, mask: u32) -> u32 {
+    match instruction.guard {
+        None => mask,
+        Some(guard) => (frame.predicates[usize::from(guard.predicate)] ^ guard.negate) & mask,
+    }
+}
+
+/// A register as 64-bit numbers, zero-extended.
+pub fn read_register(frame: &super::frame::Frame, register: Register) -> [u64; 32] {
+    match register {
+        Register::Word(slot) => frame.words[usize::from(slot)].0.map(u64::from),
+        Register::Double(slot) => frame.doubles[usize::from(slot)].0,
+        Register::Sink => [0; 32],
+    }
+}
+
+fn clock(warp: &mut Warp, frame: usize, d: u16, wide: bool, high: bool, active: u32) {
+    let now = warp.clock;
+    let frame = &mut warp.frames[frame];
+    if wide {
+        write(frame, d, [now; 32], active);
+    } else {
+        write(frame, d, [if high { (now >> 32) as u32 } else { now as u32 }; 32], active);
+    }
+}
+
+fn is_space(frame: &mut super::frame::Frame, space: Space, register: Register, d: u16, active: u32) {
+    let addresses = read_register(frame, register);
+    let holds = lanes(active).filter(|lane| space_of(addresses[*lane]) == space).fold(0, |mask, lane| mask | 1 << lane);
+    super::frame::write_predicate(frame, d, holds, active);
+}
+
+/// The state space that a generic address lies in.
+pub fn space_of(address: u64) -> Space {
+    match address {
+        a if a.wrapping_sub(SHARED_WINDOW) < WINDOW_BYTES => Space::Shared,
+        a if a.wrapping_sub(LOCAL_WINDOW) < WINDOW_BYTES => Space::Local,
+        a if a.wrapping_sub(PARAMETER_WINDOW) < WINDOW_BYTES => Space::KernelParameter,
+        _ => Space::Global,
+    }
+}
