@@ -1,26 +1,10 @@
-//! Placeholder until the checks are merged.
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-/// See the checks.
-#[derive(Clone, Debug, Default)]
-pub struct Order {
-    /// Number of the stream.
-    pub stream: u32,
-    /// Number of the operation in its stream.
-    pub sequence: u64,
-    /// Operations of other streams that are done before.
-    pub after: Arc<BTreeMap<u32, u64>>,
-}
-/// Reports.
-#[derive(Debug, Default)]
-pub struct Reporter {}
-impl Reporter {
-    /// A sink.
-    pub fn new(_file: Option<PathBuf>) -> Self {
-        Reporter {}
-    }
-}
-/// Sites.
-#[derive(Debug, Default)]
-pub struct Sites {}
+//! What the sanitizer knows: the findings it reports, and the shadow state of memory in which it finds them.
+
+pub mod global;
+mod mapping;
+mod releases;
+pub mod report;
+pub mod shared;
+mod written;
+
+pub use report::{Batch, Check, Other, Report, Reporter, Site, Sites, Source};
