@@ -131,11 +131,6 @@ impl Text {
         Text(address as usize as *const c_char)
     }
 
-    /// Whether there is none.
-    pub fn is_null(self) -> bool {
-        self.0.is_null()
-    }
-
     /// The bytes before the final zero.
     pub fn bytes(self) -> Outcome<Vec<u8>> {
         if self.0.is_null() {
@@ -200,10 +195,10 @@ impl Drop for PerThreadDefault {
     }
 }
 
-/// Declares entry points: `name(arguments) => outcome;`, with `/ name_ptsz` where a second name means the same for the
+/// Declares entry points: `name: (arguments) => outcome;`, with `/ name_ptsz` behind the name where a second name means the same for the
 /// thread's own default stream. Makes the table `ENTRIES` of them all; a call is counted before anything else happens.
 macro_rules! api {
-    ($($name:ident $(/ $per_thread:ident)? $arguments:tt => $body:expr;)*) => {
+    ($($name:ident $(/ $per_thread:ident)?: $arguments:tt => $body:expr;)*) => {
         /// The entry points that are declared here.
         pub static ENTRIES: &[$crate::driver::abi::Entry] = &[$(
             $crate::driver::abi::Entry {
@@ -227,10 +222,12 @@ macro_rules! api {
 /// One function of [`api`].
 macro_rules! entry {
     ($name:ident ($($argument:ident: $kind:ty),*) $body:expr) => {
+        #[allow(non_snake_case, reason = "it goes with the function, whose name the interface gives")]
         mod $name {
             pub static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         }
 
+        #[allow(non_snake_case, clippy::too_many_arguments, reason = "the interface gives name and arguments")]
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name($($argument: $kind),*) -> $crate::driver::code::Code {
             $name::CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -242,10 +239,12 @@ macro_rules! entry {
 /// The variant of a function of [`api`] for the thread's own default stream.
 macro_rules! per_thread {
     ($name:ident $per_thread:ident ($($argument:ident: $kind:ty),*)) => {
+        #[allow(non_snake_case, reason = "it goes with the function, whose name the interface gives")]
         mod $per_thread {
             pub static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         }
 
+        #[allow(non_snake_case, clippy::too_many_arguments, reason = "the interface gives name and arguments")]
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $per_thread($($argument: $kind),*) -> $crate::driver::code::Code {
             $per_thread::CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const GLOBAL: u32 = 0;
-const THREAD_LOCAL: u32 = 1;
 const RELAXED: u32 = 2;
 
 /// A capture under way.
@@ -179,7 +178,8 @@ fn begin(handle: Handle, mode: u32, into: Option<(Handle, Vec<Handle>)>) -> Outc
     };
     let (thread, origin, context) = (thread(), stream.number, context.handle);
     let invalid = AtomicBool::new(false);
-    let (_, capture) = driver.captures.create(|handle| Capture { handle, graph, mode, thread, context, origin, invalid });
+    let (_, capture) =
+        driver.captures.create(|handle| Capture { handle, graph, mode, thread, context, origin, invalid });
     *part = Some(Capturing { capture, frontier });
     Ok(())
 }
@@ -285,23 +285,23 @@ fn root_nodes(graph: Handle, nodes: Out<Handle>, count: Out<usize>) -> Outcome {
 }
 
 api! {
-    cuStreamBeginCapture_v2 / cuStreamBeginCapture_v2_ptsz (stream: Handle, mode: u32) => begin(stream, mode, None);
-    cuStreamBeginCaptureToGraph / cuStreamBeginCaptureToGraph_ptsz (stream: Handle, graph: Handle, nodes: In<Handle>,
+    cuStreamBeginCapture_v2 / cuStreamBeginCapture_v2_ptsz: (stream: Handle, mode: u32) => begin(stream, mode, None);
+    cuStreamBeginCaptureToGraph / cuStreamBeginCaptureToGraph_ptsz: (stream: Handle, graph: Handle, nodes: In<Handle>,
         _edges: u64, count: usize, mode: u32) => nodes.list(count).and_then(|nodes| begin(stream, mode, Some((graph, nodes))));
-    cuStreamEndCapture / cuStreamEndCapture_ptsz (stream: Handle, graph: Out<Handle>) => end(stream, graph);
-    cuStreamIsCapturing / cuStreamIsCapturing_ptsz (stream: Handle, status: Out<u32>) => is_capturing(stream, status);
-    cuStreamGetCaptureInfo / cuStreamGetCaptureInfo_ptsz (stream: Handle, status: Out<u32>, id: Out<u64>) =>
+    cuStreamEndCapture / cuStreamEndCapture_ptsz: (stream: Handle, graph: Out<Handle>) => end(stream, graph);
+    cuStreamIsCapturing / cuStreamIsCapturing_ptsz: (stream: Handle, status: Out<u32>) => is_capturing(stream, status);
+    cuStreamGetCaptureInfo / cuStreamGetCaptureInfo_ptsz: (stream: Handle, status: Out<u32>, id: Out<u64>) =>
         Question { status, id, graph: Out::at(0), nodes: Out::at(0), edges: Out::at(0), count: Out::at(0) }.answer(stream);
-    cuStreamGetCaptureInfo_v2 / cuStreamGetCaptureInfo_v2_ptsz (stream: Handle, status: Out<u32>, id: Out<u64>,
+    cuStreamGetCaptureInfo_v2 / cuStreamGetCaptureInfo_v2_ptsz: (stream: Handle, status: Out<u32>, id: Out<u64>,
         graph: Out<Handle>, nodes: Out<u64>, count: Out<usize>) =>
         Question { status, id, graph, nodes, edges: Out::at(0), count }.answer(stream);
-    cuStreamGetCaptureInfo_v3 / cuStreamGetCaptureInfo_v3_ptsz (stream: Handle, status: Out<u32>, id: Out<u64>,
+    cuStreamGetCaptureInfo_v3 / cuStreamGetCaptureInfo_v3_ptsz: (stream: Handle, status: Out<u32>, id: Out<u64>,
         graph: Out<Handle>, nodes: Out<u64>, edges: Out<u64>, count: Out<usize>) =>
         Question { status, id, graph, nodes, edges, count }.answer(stream);
-    cuStreamUpdateCaptureDependencies / cuStreamUpdateCaptureDependencies_ptsz (stream: Handle, nodes: In<Handle>,
+    cuStreamUpdateCaptureDependencies / cuStreamUpdateCaptureDependencies_ptsz: (stream: Handle, nodes: In<Handle>,
         count: usize, flags: u32) => update(stream, nodes, count, flags);
-    cuStreamUpdateCaptureDependencies_v2 / cuStreamUpdateCaptureDependencies_v2_ptsz (stream: Handle, nodes: In<Handle>,
+    cuStreamUpdateCaptureDependencies_v2 / cuStreamUpdateCaptureDependencies_v2_ptsz: (stream: Handle, nodes: In<Handle>,
         _edges: u64, count: usize, flags: u32) => update(stream, nodes, count, flags);
-    cuThreadExchangeStreamCaptureMode(mode: Out<u32>) => exchange_mode(mode);
-    cuGraphGetRootNodes(graph: Handle, nodes: Out<Handle>, count: Out<usize>) => root_nodes(graph, nodes, count);
+    cuThreadExchangeStreamCaptureMode: (mode: Out<u32>) => exchange_mode(mode);
+    cuGraphGetRootNodes: (graph: Handle, nodes: Out<Handle>, count: Out<usize>) => root_nodes(graph, nodes, count);
 }

@@ -67,7 +67,8 @@ impl Chip {
             return 0;
         }
         let warps = threads.div_ceil(WARP);
-        let of_a_warp = registers.max(1).saturating_mul(WARP).checked_next_multiple_of(REGISTER_UNIT).unwrap_or(u32::MAX);
+        let of_a_warp =
+            registers.max(1).saturating_mul(WARP).checked_next_multiple_of(REGISTER_UNIT).unwrap_or(u32::MAX);
         let by_registers = REGISTERS / SCHEDULERS / of_a_warp * SCHEDULERS / warps;
         let shared = shared_bytes.saturating_add(self.shared_reserved).checked_next_multiple_of(SHARED_UNIT);
         let by_shared = shared.and_then(|bytes| self.shared_bytes.checked_div(bytes));

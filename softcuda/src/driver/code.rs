@@ -147,13 +147,17 @@ impl From<Fault> for Code {
     }
 }
 
-fn describe(code: u32, target: Out<u64>, choose: impl Fn(&(u32, &'static CStr, &'static CStr)) -> &'static CStr) -> Outcome {
+fn describe(
+    code: u32,
+    target: Out<u64>,
+    choose: impl Fn(&(u32, &'static CStr, &'static CStr)) -> &'static CStr,
+) -> Outcome {
     let found = CODES.iter().find(|(known, _, _)| *known == code);
     target.set(found.map_or(0, |entry| choose(entry).as_ptr() as u64))?;
     found.map(|_| ()).ok_or(Code::INVALID_VALUE)
 }
 
 api! {
-    cuGetErrorName(code: u32, name: Out<u64>) => describe(code, name, |(_, name, _)| name);
-    cuGetErrorString(code: u32, text: Out<u64>) => describe(code, text, |(_, _, text)| text);
+    cuGetErrorName: (code: u32, name: Out<u64>) => describe(code, name, |(_, name, _)| name);
+    cuGetErrorString: (code: u32, text: Out<u64>) => describe(code, text, |(_, _, text)| text);
 }

@@ -333,36 +333,36 @@ fn primary_state(number: i32, flags: Out<u32>, active: Out<i32>) -> Outcome {
 }
 
 api! {
-    cuCtxCreate_v2(context: Out<Handle>, flags: u32, device: i32) => create(context, flags, device);
-    cuCtxCreate_v3(context: Out<Handle>, _affinities: u64, count: i32, flags: u32, device: i32) =>
+    cuCtxCreate_v2: (context: Out<Handle>, flags: u32, device: i32) => create(context, flags, device);
+    cuCtxCreate_v3: (context: Out<Handle>, _affinities: u64, count: i32, flags: u32, device: i32) =>
         create_with_affinity(context, count, flags, device);
-    cuCtxCreate_v4(context: Out<Handle>, parameters: In<[u64; 3]>, flags: u32, device: i32) =>
+    cuCtxCreate_v4: (context: Out<Handle>, parameters: In<[u64; 3]>, flags: u32, device: i32) =>
         create_with_parameters(context, parameters, flags, device);
-    cuCtxDestroy_v2(context: Handle) => destroy(context);
-    cuCtxPushCurrent_v2(context: Handle) => push(context);
-    cuCtxPopCurrent_v2(context: Out<Handle>) => pop(context);
-    cuCtxSetCurrent(context: Handle) => set_current(context);
-    cuCtxGetCurrent(context: Out<Handle>) => get_current(context);
-    cuCtxGetDevice(device: Out<i32>) => ask(0, device, |_| 0);
-    cuCtxGetDevice_v2(device: Out<i32>, context: Handle) => ask(context, device, |_| 0);
-    cuCtxGetFlags(flags: Out<u32>) => ask(0, flags, |context| context.flags.load(Ordering::Relaxed));
-    cuCtxSetFlags(flags: u32) => set_flags(flags);
-    cuCtxGetId(context: Handle, id: Out<u64>) => ask(context, id, |context| context.number);
-    cuCtxGetApiVersion(context: Handle, version: Out<u32>) => ask(context, version, |_| API_VERSION);
-    cuCtxSynchronize() => synchronize(0);
-    cuCtxSynchronize_v2(context: Handle) => synchronize(context);
-    cuCtxGetLimit(value: Out<usize>, limit: u32) => get_limit(value, limit);
-    cuCtxSetLimit(limit: u32, value: usize) => set_limit(limit, value);
-    cuCtxGetCacheConfig(config: Out<u32>) => ask(0, config, |context| context.cache.load(Ordering::Relaxed));
-    cuCtxSetCacheConfig(config: u32) => set_cache(config);
-    cuCtxGetSharedMemConfig(config: Out<u32>) => ask(0, config, |_| 1);
-    cuCtxSetSharedMemConfig(_config: u32) => current().map(|_| ());
-    cuCtxResetPersistingL2Cache() => current().map(|_| ());
-    cuCtxEnablePeerAccess(_context: Handle, _flags: u32) => current().and(Err(Code::PEER_ACCESS_UNSUPPORTED));
-    cuCtxDisablePeerAccess(_context: Handle) => current().and(Err(Code::PEER_ACCESS_NOT_ENABLED));
-    cuDevicePrimaryCtxRetain(context: Out<Handle>, device: i32) => retain(context, device);
-    cuDevicePrimaryCtxRelease_v2(device: i32) => release(device);
-    cuDevicePrimaryCtxReset_v2(device: i32) => reset(device);
-    cuDevicePrimaryCtxSetFlags_v2(device: i32, flags: u32) => set_primary_flags(device, flags);
-    cuDevicePrimaryCtxGetState(device: i32, flags: Out<u32>, active: Out<i32>) => primary_state(device, flags, active);
+    cuCtxDestroy_v2: (context: Handle) => destroy(context);
+    cuCtxPushCurrent_v2: (context: Handle) => push(context);
+    cuCtxPopCurrent_v2: (context: Out<Handle>) => pop(context);
+    cuCtxSetCurrent: (context: Handle) => set_current(context);
+    cuCtxGetCurrent: (context: Out<Handle>) => get_current(context);
+    cuCtxGetDevice: (device: Out<i32>) => ask(0, device, |_| 0);
+    cuCtxGetDevice_v2: (device: Out<i32>, context: Handle) => ask(context, device, |_| 0);
+    cuCtxGetFlags: (flags: Out<u32>) => ask(0, flags, |context| context.flags.load(Ordering::Relaxed));
+    cuCtxSetFlags: (flags: u32) => set_flags(flags);
+    cuCtxGetId: (context: Handle, id: Out<u64>) => ask(context, id, |context| context.number);
+    cuCtxGetApiVersion: (context: Handle, version: Out<u32>) => ask(context, version, |_| API_VERSION);
+    cuCtxSynchronize: () => synchronize(0);
+    cuCtxSynchronize_v2: (context: Handle) => synchronize(context);
+    cuCtxGetLimit: (value: Out<usize>, limit: u32) => get_limit(value, limit);
+    cuCtxSetLimit: (limit: u32, value: usize) => set_limit(limit, value);
+    cuCtxGetCacheConfig: (config: Out<u32>) => ask(0, config, |context| context.cache.load(Ordering::Relaxed));
+    cuCtxSetCacheConfig: (config: u32) => set_cache(config);
+    cuCtxGetSharedMemConfig: (config: Out<u32>) => ask(0, config, |_| 1);
+    cuCtxSetSharedMemConfig: (_config: u32) => current().map(|_| ());
+    cuCtxResetPersistingL2Cache: () => current().map(|_| ());
+    cuCtxEnablePeerAccess: (_context: Handle, _flags: u32) => current().and(Err(Code::PEER_ACCESS_UNSUPPORTED));
+    cuCtxDisablePeerAccess: (_context: Handle) => current().and(Err(Code::PEER_ACCESS_NOT_ENABLED));
+    cuDevicePrimaryCtxRetain: (context: Out<Handle>, device: i32) => retain(context, device);
+    cuDevicePrimaryCtxRelease_v2: (device: i32) => release(device);
+    cuDevicePrimaryCtxReset_v2: (device: i32) => reset(device);
+    cuDevicePrimaryCtxSetFlags_v2: (device: i32, flags: u32) => set_primary_flags(device, flags);
+    cuDevicePrimaryCtxGetState: (device: i32, flags: Out<u32>, active: Out<i32>) => primary_state(device, flags, active);
 }

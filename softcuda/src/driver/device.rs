@@ -42,7 +42,13 @@ fn attribute(driver: &Driver, kind: u32) -> Outcome<i32> {
         75 => major,
         76 => minor,
         81 => chip.shared_bytes,
-        87 => if matches!((major, minor), (8, 0) | (9, 0)) { 2 } else { 32 },
+        87 => {
+            if matches!((major, minor), (8, 0) | (9, 0)) {
+                2
+            } else {
+                32
+            }
+        }
         97 => chip.shared_opt_in,
         106 => chip.blocks,
         111 => chip.shared_reserved,
@@ -114,25 +120,25 @@ fn peer_attribute(number: i32, other: i32) -> Outcome {
 }
 
 api! {
-    cuInit(flags: u32) => initialise(flags);
-    cuDriverGetVersion(version: Out<i32>) => version.set(VERSION);
-    cuDeviceGet(target: Out<i32>, ordinal: i32) => get(target, ordinal);
-    cuDeviceGetCount(count: Out<i32>) => driver().and_then(|_| count.set(1));
-    cuDeviceGetName(target: Out<u8>, capacity: i32, number: i32) => name(target, capacity, number);
-    cuDeviceGetUuid(uuid: Out<[u8; 16]>, number: i32) => device(number).and_then(|_| uuid.set(UUID));
-    cuDeviceGetUuid_v2(uuid: Out<[u8; 16]>, number: i32) => device(number).and_then(|_| uuid.set(UUID));
-    cuDeviceTotalMem_v2(bytes: Out<usize>, number: i32) =>
+    cuInit: (flags: u32) => initialise(flags);
+    cuDriverGetVersion: (version: Out<i32>) => version.set(VERSION);
+    cuDeviceGet: (target: Out<i32>, ordinal: i32) => get(target, ordinal);
+    cuDeviceGetCount: (count: Out<i32>) => driver().and_then(|_| count.set(1));
+    cuDeviceGetName: (target: Out<u8>, capacity: i32, number: i32) => name(target, capacity, number);
+    cuDeviceGetUuid: (uuid: Out<[u8; 16]>, number: i32) => device(number).and_then(|_| uuid.set(UUID));
+    cuDeviceGetUuid_v2: (uuid: Out<[u8; 16]>, number: i32) => device(number).and_then(|_| uuid.set(UUID));
+    cuDeviceTotalMem_v2: (bytes: Out<usize>, number: i32) =>
         device(number).and_then(|driver| bytes.set(driver.machine.settings.memory as usize));
-    cuDeviceGetAttribute(value: Out<i32>, kind: u32, number: i32) =>
+    cuDeviceGetAttribute: (value: Out<i32>, kind: u32, number: i32) =>
         device(number).and_then(|driver| value.set(attribute(driver, kind)?));
-    cuDeviceGetProperties(target: Out<[i32; 14]>, number: i32) => properties(target, number);
-    cuDeviceComputeCapability(major: Out<i32>, minor: Out<i32>, number: i32) => compute_capability(major, minor, number);
-    cuDeviceGetByPCIBusId(target: Out<i32>, text: Text) => by_bus(target, text);
-    cuDeviceGetPCIBusId(target: Out<u8>, capacity: i32, number: i32) => bus(target, capacity, number);
-    cuDeviceCanAccessPeer(target: Out<i32>, number: i32, other: i32) => can_access_peer(target, number, other);
-    cuDeviceGetP2PAttribute(_value: Out<i32>, _kind: u32, number: i32, other: i32) => peer_attribute(number, other);
-    cuDeviceGetExecAffinitySupport(target: Out<i32>, _kind: u32, number: i32) => device(number).and_then(|_| target.set(0));
-    cuDeviceGetLuid(_luid: u64, _mask: u64, number: i32) => device(number).and(Err(Code::NOT_SUPPORTED));
-    cuProfilerStart() => driver().map(|_| ());
-    cuProfilerStop() => driver().map(|_| ());
+    cuDeviceGetProperties: (target: Out<[i32; 14]>, number: i32) => properties(target, number);
+    cuDeviceComputeCapability: (major: Out<i32>, minor: Out<i32>, number: i32) => compute_capability(major, minor, number);
+    cuDeviceGetByPCIBusId: (target: Out<i32>, text: Text) => by_bus(target, text);
+    cuDeviceGetPCIBusId: (target: Out<u8>, capacity: i32, number: i32) => bus(target, capacity, number);
+    cuDeviceCanAccessPeer: (target: Out<i32>, number: i32, other: i32) => can_access_peer(target, number, other);
+    cuDeviceGetP2PAttribute: (_value: Out<i32>, _kind: u32, number: i32, other: i32) => peer_attribute(number, other);
+    cuDeviceGetExecAffinitySupport: (target: Out<i32>, _kind: u32, number: i32) => device(number).and_then(|_| target.set(0));
+    cuDeviceGetLuid: (_luid: u64, _mask: u64, number: i32) => device(number).and(Err(Code::NOT_SUPPORTED));
+    cuProfilerStart: () => driver().map(|_| ());
+    cuProfilerStop: () => driver().map(|_| ());
 }

@@ -54,7 +54,13 @@ pub struct Event {
 }
 
 /// Records `event` in a stream, or in the graph that it captures. An `external` record becomes a node of the graph.
-pub fn record(driver: &'static Driver, context: &Arc<Context>, stream: &Arc<Stream>, event: &Arc<Event>, external: bool) -> Outcome {
+pub fn record(
+    driver: &'static Driver,
+    context: &Arc<Context>,
+    stream: &Arc<Stream>,
+    event: &Arc<Event>,
+    external: bool,
+) -> Outcome {
     if event.context != context.handle {
         return Err(Code::INVALID_HANDLE);
     }
@@ -77,7 +83,13 @@ pub fn record(driver: &'static Driver, context: &Arc<Context>, stream: &Arc<Stre
 }
 
 /// Lets the stream's further work wait for `event`.
-pub fn wait(driver: &'static Driver, context: &Arc<Context>, stream: &Arc<Stream>, event: &Arc<Event>, external: bool) -> Outcome {
+pub fn wait(
+    driver: &'static Driver,
+    context: &Arc<Context>,
+    stream: &Arc<Stream>,
+    event: &Arc<Event>,
+    external: bool,
+) -> Outcome {
     let mark = lock(&event.mark).clone();
     if lock(&stream.capturing).is_some() || matches!(mark, Mark::Captured { .. }) {
         if external {
@@ -163,18 +175,19 @@ fn elapsed(target: Out<f32>, start: Handle, end: Handle) -> Outcome {
         _ => Err(Code::INVALID_HANDLE),
     };
     let (start, end): (Instant, Instant) = (moment(start)?, moment(end)?);
-    let seconds = end.saturating_duration_since(start).as_secs_f64() - start.saturating_duration_since(end).as_secs_f64();
+    let seconds =
+        end.saturating_duration_since(start).as_secs_f64() - start.saturating_duration_since(end).as_secs_f64();
     target.set((seconds * 1e3) as f32)
 }
 
 api! {
-    cuEventCreate(event: Out<Handle>, flags: u32) => create(event, flags);
-    cuEventDestroy_v2(event: Handle) => destroy(event);
-    cuEventRecord / cuEventRecord_ptsz (event: Handle, stream: Handle) => record_by_handle(event, stream, 0);
-    cuEventRecordWithFlags / cuEventRecordWithFlags_ptsz (event: Handle, stream: Handle, flags: u32) =>
+    cuEventCreate: (event: Out<Handle>, flags: u32) => create(event, flags);
+    cuEventDestroy_v2: (event: Handle) => destroy(event);
+    cuEventRecord / cuEventRecord_ptsz: (event: Handle, stream: Handle) => record_by_handle(event, stream, 0);
+    cuEventRecordWithFlags / cuEventRecordWithFlags_ptsz: (event: Handle, stream: Handle, flags: u32) =>
         record_by_handle(event, stream, flags);
-    cuEventSynchronize(event: Handle) => synchronize(event);
-    cuEventQuery(event: Handle) => query(event);
-    cuEventElapsedTime(milliseconds: Out<f32>, start: Handle, end: Handle) => elapsed(milliseconds, start, end);
-    cuEventElapsedTime_v2(milliseconds: Out<f32>, start: Handle, end: Handle) => elapsed(milliseconds, start, end);
+    cuEventSynchronize: (event: Handle) => synchronize(event);
+    cuEventQuery: (event: Handle) => query(event);
+    cuEventElapsedTime: (milliseconds: Out<f32>, start: Handle, end: Handle) => elapsed(milliseconds, start, end);
+    cuEventElapsedTime_v2: (milliseconds: Out<f32>, start: Handle, end: Handle) => elapsed(milliseconds, start, end);
 }

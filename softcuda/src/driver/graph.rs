@@ -371,7 +371,12 @@ fn launch(executable: Handle, stream: Handle) -> Outcome {
 }
 
 /// Within a capture, a launch adds the executable's operations one after the other.
-fn capture_launch(driver: &'static Driver, context: &Arc<Context>, stream: &Arc<stream::Stream>, plan: &Plan) -> Outcome {
+fn capture_launch(
+    driver: &'static Driver,
+    context: &Arc<Context>,
+    stream: &Arc<stream::Stream>,
+    plan: &Plan,
+) -> Outcome {
     plan.operations().try_for_each(|operation| context.submit(driver, stream, operation.clone()))
 }
 
@@ -481,90 +486,90 @@ fn same_id(graph: Handle, target: Out<u32>) -> Outcome {
 }
 
 api! {
-    cuGraphCreate(graph: Out<Handle>, _flags: u32) => driver().and_then(|driver| graph.set(Graph::create(driver).handle));
-    cuGraphDestroy(graph: Handle) => destroy(graph);
-    cuGraphClone(target: Out<Handle>, graph: Handle) => clone(target, graph);
-    cuGraphNodeFindInClone(target: Out<Handle>, node: Handle, graph: Handle) => find_in_clone(target, node, graph);
-    cuGraphGetId(graph: Handle, target: Out<u32>) => same_id(graph, target);
-    cuGraphAddKernelNode(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<KernelNode>) =>
+    cuGraphCreate: (graph: Out<Handle>, _flags: u32) => driver().and_then(|driver| graph.set(Graph::create(driver).handle));
+    cuGraphDestroy: (graph: Handle) => destroy(graph);
+    cuGraphClone: (target: Out<Handle>, graph: Handle) => clone(target, graph);
+    cuGraphNodeFindInClone: (target: Out<Handle>, node: Handle, graph: Handle) => find_in_clone(target, node, graph);
+    cuGraphGetId: (graph: Handle, target: Out<u32>) => same_id(graph, target);
+    cuGraphAddKernelNode: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<KernelNode>) =>
         add(node, graph, After(after, count), kernel_node(description));
-    cuGraphAddKernelNode_v2(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<KernelNode2>) =>
+    cuGraphAddKernelNode_v2: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<KernelNode2>) =>
         add(node, graph, After(after, count), kernel_node_2(description));
-    cuGraphAddMemcpyNode(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<Description3>,
+    cuGraphAddMemcpyNode: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<Description3>,
         _context: Handle) => add(node, graph, After(after, count), copy_node(description));
-    cuGraphAddMemsetNode(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<FillNode>,
+    cuGraphAddMemsetNode: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<FillNode>,
         _context: Handle) => add(node, graph, After(after, count), fill_node(description));
-    cuGraphAddHostNode(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<HostFunction>) =>
+    cuGraphAddHostNode: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: In<HostFunction>) =>
         add(node, graph, After(after, count), host_node(description));
-    cuGraphAddEmptyNode(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize) =>
+    cuGraphAddEmptyNode: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize) =>
         add(node, graph, After(after, count), |_| Ok(Operation::Empty));
-    cuGraphAddChildGraphNode(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, child: Handle) =>
+    cuGraphAddChildGraphNode: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, child: Handle) =>
         add(node, graph, After(after, count), |driver| Ok(Operation::Child(driver.graphs.get(child)?)));
-    cuGraphAddEventRecordNode(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, event: Handle) =>
+    cuGraphAddEventRecordNode: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, event: Handle) =>
         add(node, graph, After(after, count), |driver| Ok(Operation::Record(driver.events.get(event)?)));
-    cuGraphAddEventWaitNode(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, event: Handle) =>
+    cuGraphAddEventWaitNode: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, event: Handle) =>
         add(node, graph, After(after, count), |driver| Ok(Operation::Wait(driver.events.get(event)?)));
-    cuGraphAddNode(node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: u64) =>
+    cuGraphAddNode: (node: Out<Handle>, graph: Handle, after: In<Handle>, count: usize, description: u64) =>
         add(node, graph, After(after, count), |driver| described(driver, description));
-    cuGraphAddNode_v2(node: Out<Handle>, graph: Handle, after: In<Handle>, _edges: u64, count: usize, description: u64) =>
+    cuGraphAddNode_v2: (node: Out<Handle>, graph: Handle, after: In<Handle>, _edges: u64, count: usize, description: u64) =>
         add(node, graph, After(after, count), |driver| described(driver, description));
-    cuGraphAddDependencies(graph: Handle, from: In<Handle>, to: In<Handle>, count: usize) =>
+    cuGraphAddDependencies: (graph: Handle, from: In<Handle>, to: In<Handle>, count: usize) =>
         change_edges(graph, from, to, count, true);
-    cuGraphAddDependencies_v2(graph: Handle, from: In<Handle>, to: In<Handle>, _edges: u64, count: usize) =>
+    cuGraphAddDependencies_v2: (graph: Handle, from: In<Handle>, to: In<Handle>, _edges: u64, count: usize) =>
         change_edges(graph, from, to, count, true);
-    cuGraphRemoveDependencies(graph: Handle, from: In<Handle>, to: In<Handle>, count: usize) =>
+    cuGraphRemoveDependencies: (graph: Handle, from: In<Handle>, to: In<Handle>, count: usize) =>
         change_edges(graph, from, to, count, false);
-    cuGraphRemoveDependencies_v2(graph: Handle, from: In<Handle>, to: In<Handle>, _edges: u64, count: usize) =>
+    cuGraphRemoveDependencies_v2: (graph: Handle, from: In<Handle>, to: In<Handle>, _edges: u64, count: usize) =>
         change_edges(graph, from, to, count, false);
-    cuGraphGetNodes(graph: Handle, nodes: Out<Handle>, count: Out<usize>) => get_nodes(graph, nodes, count);
-    cuGraphGetEdges(graph: Handle, from: Out<Handle>, to: Out<Handle>, count: Out<usize>) => get_edges(graph, from, to, count);
-    cuGraphGetEdges_v2(graph: Handle, from: Out<Handle>, to: Out<Handle>, _edges: u64, count: Out<usize>) =>
+    cuGraphGetNodes: (graph: Handle, nodes: Out<Handle>, count: Out<usize>) => get_nodes(graph, nodes, count);
+    cuGraphGetEdges: (graph: Handle, from: Out<Handle>, to: Out<Handle>, count: Out<usize>) => get_edges(graph, from, to, count);
+    cuGraphGetEdges_v2: (graph: Handle, from: Out<Handle>, to: Out<Handle>, _edges: u64, count: Out<usize>) =>
         get_edges(graph, from, to, count);
-    cuGraphNodeGetType(node: Handle, kind: Out<u32>) => at(node, |_, node| kind.set(node.operation.node_type()));
-    cuGraphNodeGetContainingGraph(node: Handle, graph: Out<Handle>) =>
+    cuGraphNodeGetType: (node: Handle, kind: Out<u32>) => at(node, |_, node| kind.set(node.operation.node_type()));
+    cuGraphNodeGetContainingGraph: (node: Handle, graph: Out<Handle>) =>
         driver().and_then(|driver| graph.set(driver.nodes.get(node)?.graph.handle));
-    cuGraphNodeGetDependencies(node: Handle, nodes: Out<Handle>, count: Out<usize>) =>
+    cuGraphNodeGetDependencies: (node: Handle, nodes: Out<Handle>, count: Out<usize>) =>
         at(node, |_, node| answer_list(nodes, count, &node.after));
-    cuGraphNodeGetDependencies_v2(node: Handle, nodes: Out<Handle>, _edges: u64, count: Out<usize>) =>
+    cuGraphNodeGetDependencies_v2: (node: Handle, nodes: Out<Handle>, _edges: u64, count: Out<usize>) =>
         at(node, |_, node| answer_list(nodes, count, &node.after));
-    cuGraphNodeGetDependentNodes(node: Handle, nodes: Out<Handle>, count: Out<usize>) => dependents(node, nodes, count);
-    cuGraphNodeGetDependentNodes_v2(node: Handle, nodes: Out<Handle>, _edges: u64, count: Out<usize>) =>
+    cuGraphNodeGetDependentNodes: (node: Handle, nodes: Out<Handle>, count: Out<usize>) => dependents(node, nodes, count);
+    cuGraphNodeGetDependentNodes_v2: (node: Handle, nodes: Out<Handle>, _edges: u64, count: Out<usize>) =>
         dependents(node, nodes, count);
-    cuGraphDestroyNode(node: Handle) => destroy_node(node);
-    cuGraphKernelNodeGetParams(node: Handle, target: Out<KernelNode>) => kernel_params(node, target);
-    cuGraphKernelNodeGetParams_v2(node: Handle, target: Out<KernelNode2>) => kernel_params_2(node, target);
-    cuGraphKernelNodeSetParams(node: Handle, description: In<KernelNode>) => replace(node, kernel_node(description));
-    cuGraphKernelNodeSetParams_v2(node: Handle, description: In<KernelNode2>) => replace(node, kernel_node_2(description));
-    cuGraphMemcpyNodeGetParams(node: Handle, target: Out<Description3>) => at(node, |_, node| target.set(copy_params(node)?));
-    cuGraphMemcpyNodeSetParams(node: Handle, description: In<Description3>) => replace(node, copy_node(description));
-    cuGraphMemsetNodeGetParams(node: Handle, target: Out<FillNode>) => at(node, |_, node| target.set(fill_params(node)?));
-    cuGraphMemsetNodeSetParams(node: Handle, description: In<FillNode>) => replace(node, fill_node(description));
-    cuGraphHostNodeGetParams(node: Handle, target: Out<HostFunction>) => at(node, |_, node| target.set(host_params(node)?));
-    cuGraphHostNodeSetParams(node: Handle, description: In<HostFunction>) => replace(node, host_node(description));
-    cuGraphInstantiate_v2(target: Out<Handle>, graph: Handle, _node: u64, _log: u64, _bytes: usize) =>
+    cuGraphDestroyNode: (node: Handle) => destroy_node(node);
+    cuGraphKernelNodeGetParams: (node: Handle, target: Out<KernelNode>) => kernel_params(node, target);
+    cuGraphKernelNodeGetParams_v2: (node: Handle, target: Out<KernelNode2>) => kernel_params_2(node, target);
+    cuGraphKernelNodeSetParams: (node: Handle, description: In<KernelNode>) => replace(node, kernel_node(description));
+    cuGraphKernelNodeSetParams_v2: (node: Handle, description: In<KernelNode2>) => replace(node, kernel_node_2(description));
+    cuGraphMemcpyNodeGetParams: (node: Handle, target: Out<Description3>) => at(node, |_, node| target.set(copy_params(node)?));
+    cuGraphMemcpyNodeSetParams: (node: Handle, description: In<Description3>) => replace(node, copy_node(description));
+    cuGraphMemsetNodeGetParams: (node: Handle, target: Out<FillNode>) => at(node, |_, node| target.set(fill_params(node)?));
+    cuGraphMemsetNodeSetParams: (node: Handle, description: In<FillNode>) => replace(node, fill_node(description));
+    cuGraphHostNodeGetParams: (node: Handle, target: Out<HostFunction>) => at(node, |_, node| target.set(host_params(node)?));
+    cuGraphHostNodeSetParams: (node: Handle, description: In<HostFunction>) => replace(node, host_node(description));
+    cuGraphInstantiate_v2: (target: Out<Handle>, graph: Handle, _node: u64, _log: u64, _bytes: usize) =>
         instantiate(target, graph, 0);
-    cuGraphInstantiateWithFlags(target: Out<Handle>, graph: Handle, flags: u64) => instantiate(target, graph, flags);
-    cuGraphInstantiateWithParams / cuGraphInstantiateWithParams_ptsz (target: Out<Handle>, graph: Handle,
+    cuGraphInstantiateWithFlags: (target: Out<Handle>, graph: Handle, flags: u64) => instantiate(target, graph, flags);
+    cuGraphInstantiateWithParams / cuGraphInstantiateWithParams_ptsz: (target: Out<Handle>, graph: Handle,
         parameters: Out<Instantiation>) => instantiate_with(target, graph, parameters);
-    cuGraphExecGetFlags(executable: Handle, flags: Out<u64>) =>
+    cuGraphExecGetFlags: (executable: Handle, flags: Out<u64>) =>
         driver().and_then(|driver| flags.set(driver.executables.get(executable)?.flags));
-    cuGraphExecDestroy(executable: Handle) => driver().and_then(|driver| driver.executables.remove(executable)).map(|_| ());
-    cuGraphLaunch / cuGraphLaunch_ptsz (executable: Handle, stream: Handle) => launch(executable, stream);
-    cuGraphUpload / cuGraphUpload_ptsz (executable: Handle, stream: Handle) =>
+    cuGraphExecDestroy: (executable: Handle) => driver().and_then(|driver| driver.executables.remove(executable)).map(|_| ());
+    cuGraphLaunch / cuGraphLaunch_ptsz: (executable: Handle, stream: Handle) => launch(executable, stream);
+    cuGraphUpload / cuGraphUpload_ptsz: (executable: Handle, stream: Handle) =>
         stream::at(stream).and_then(|(driver, ..)| driver.executables.get(executable)).map(|_| ());
-    cuGraphExecKernelNodeSetParams(executable: Handle, node: Handle, description: In<KernelNode>) =>
+    cuGraphExecKernelNodeSetParams: (executable: Handle, node: Handle, description: In<KernelNode>) =>
         replace_in(executable, node, kernel_node(description));
-    cuGraphExecKernelNodeSetParams_v2(executable: Handle, node: Handle, description: In<KernelNode2>) =>
+    cuGraphExecKernelNodeSetParams_v2: (executable: Handle, node: Handle, description: In<KernelNode2>) =>
         replace_in(executable, node, kernel_node_2(description));
-    cuGraphExecMemcpyNodeSetParams(executable: Handle, node: Handle, description: In<Description3>, _context: Handle) =>
+    cuGraphExecMemcpyNodeSetParams: (executable: Handle, node: Handle, description: In<Description3>, _context: Handle) =>
         replace_in(executable, node, copy_node(description));
-    cuGraphExecMemsetNodeSetParams(executable: Handle, node: Handle, description: In<FillNode>, _context: Handle) =>
+    cuGraphExecMemsetNodeSetParams: (executable: Handle, node: Handle, description: In<FillNode>, _context: Handle) =>
         replace_in(executable, node, fill_node(description));
-    cuGraphExecHostNodeSetParams(executable: Handle, node: Handle, description: In<HostFunction>) =>
+    cuGraphExecHostNodeSetParams: (executable: Handle, node: Handle, description: In<HostFunction>) =>
         replace_in(executable, node, host_node(description));
-    cuGraphExecUpdate(executable: Handle, graph: Handle, node: Out<Handle>, answer: Out<u32>) =>
+    cuGraphExecUpdate: (executable: Handle, graph: Handle, node: Out<Handle>, answer: Out<u32>) =>
         update_1(executable, graph, node, answer);
-    cuGraphExecUpdate_v2(executable: Handle, graph: Handle, answer: Out<UpdateResult>) => update_2(executable, graph, answer);
-    cuGraphNodeSetEnabled(executable: Handle, node: Handle, enabled: u32) => set_enabled(executable, node, enabled);
-    cuGraphNodeGetEnabled(executable: Handle, node: Handle, enabled: Out<u32>) => get_enabled(executable, node, enabled);
+    cuGraphExecUpdate_v2: (executable: Handle, graph: Handle, answer: Out<UpdateResult>) => update_2(executable, graph, answer);
+    cuGraphNodeSetEnabled: (executable: Handle, node: Handle, enabled: u32) => set_enabled(executable, node, enabled);
+    cuGraphNodeGetEnabled: (executable: Handle, node: Handle, enabled: Out<u32>) => get_enabled(executable, node, enabled);
 }

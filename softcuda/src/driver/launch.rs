@@ -62,7 +62,8 @@ impl Request {
     }
 
     fn check_shape(&self, function: &Function) -> Outcome {
-        let fits = |sides: [u32; 3], most: [u32; 3]| sides.iter().zip(most).all(|(side, most)| (1..=most).contains(side));
+        let fits =
+            |sides: [u32; 3], most: [u32; 3]| sides.iter().zip(most).all(|(side, most)| (1..=most).contains(side));
         if !fits(self.grid, GRID) || !fits(self.block, BLOCK) || self.threads() > THREADS_PER_BLOCK {
             return Err(Code::INVALID_VALUE);
         }
@@ -180,7 +181,14 @@ fn active_blocks(target: Out<i32>, function: Handle, threads: i32, dynamic_bytes
 }
 
 /// The block size with the most threads alive at a time, the largest among equals.
-fn best_block(grid: Out<i32>, block: Out<i32>, function: Handle, shared: u64, dynamic_bytes: usize, limit: i32) -> Outcome {
+fn best_block(
+    grid: Out<i32>,
+    block: Out<i32>,
+    function: Handle,
+    shared: u64,
+    dynamic_bytes: usize,
+    limit: i32,
+) -> Outcome {
     let (chip, function) = known(function)?;
     let most = function.kernel().max_threads.min(if limit > 0 { limit as u32 } else { u32::MAX });
     let sizes = (1..=most / 32).rev().map(|warps| warps * 32).chain([most]).filter(|threads| *threads > 0);
@@ -219,28 +227,28 @@ fn available_shared(target: Out<usize>, function: Handle, blocks: i32, threads: 
 }
 
 api! {
-    cuLaunchKernel / cuLaunchKernel_ptsz (function: Handle, gx: u32, gy: u32, gz: u32, bx: u32, by: u32, bz: u32,
+    cuLaunchKernel / cuLaunchKernel_ptsz: (function: Handle, gx: u32, gy: u32, gz: u32, bx: u32, by: u32, bz: u32,
         shared_bytes: u32, stream: Handle, parameters: u64, extra: u64) =>
         launch(function, Request { grid: [gx, gy, gz], block: [bx, by, bz], shared_bytes, cooperative: false, parameters, extra },
             stream);
-    cuLaunchCooperativeKernel / cuLaunchCooperativeKernel_ptsz (function: Handle, gx: u32, gy: u32, gz: u32, bx: u32, by: u32,
+    cuLaunchCooperativeKernel / cuLaunchCooperativeKernel_ptsz: (function: Handle, gx: u32, gy: u32, gz: u32, bx: u32, by: u32,
         bz: u32, shared_bytes: u32, stream: Handle, parameters: u64) =>
         launch(function, Request { grid: [gx, gy, gz], block: [bx, by, bz], shared_bytes, cooperative: true, parameters, extra: 0 },
             stream);
-    cuLaunchKernelEx / cuLaunchKernelEx_ptsz (config: In<Config>, function: Handle, parameters: u64, extra: u64) =>
+    cuLaunchKernelEx / cuLaunchKernelEx_ptsz: (config: In<Config>, function: Handle, parameters: u64, extra: u64) =>
         launch_configured(config, function, parameters, extra);
-    cuOccupancyMaxActiveBlocksPerMultiprocessor(blocks: Out<i32>, function: Handle, threads: i32, dynamic_bytes: usize) =>
+    cuOccupancyMaxActiveBlocksPerMultiprocessor: (blocks: Out<i32>, function: Handle, threads: i32, dynamic_bytes: usize) =>
         active_blocks(blocks, function, threads, dynamic_bytes);
-    cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(blocks: Out<i32>, function: Handle, threads: i32,
+    cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags: (blocks: Out<i32>, function: Handle, threads: i32,
         dynamic_bytes: usize, _flags: u32) => active_blocks(blocks, function, threads, dynamic_bytes);
-    cuOccupancyMaxPotentialBlockSize(grid: Out<i32>, block: Out<i32>, function: Handle, shared: u64, dynamic_bytes: usize,
+    cuOccupancyMaxPotentialBlockSize: (grid: Out<i32>, block: Out<i32>, function: Handle, shared: u64, dynamic_bytes: usize,
         limit: i32) => best_block(grid, block, function, shared, dynamic_bytes, limit);
-    cuOccupancyMaxPotentialBlockSizeWithFlags(grid: Out<i32>, block: Out<i32>, function: Handle, shared: u64,
+    cuOccupancyMaxPotentialBlockSizeWithFlags: (grid: Out<i32>, block: Out<i32>, function: Handle, shared: u64,
         dynamic_bytes: usize, limit: i32, _flags: u32) => best_block(grid, block, function, shared, dynamic_bytes, limit);
-    cuOccupancyAvailableDynamicSMemPerBlock(bytes: Out<usize>, function: Handle, blocks: i32, threads: i32) =>
+    cuOccupancyAvailableDynamicSMemPerBlock: (bytes: Out<usize>, function: Handle, blocks: i32, threads: i32) =>
         available_shared(bytes, function, blocks, threads);
-    cuOccupancyMaxPotentialClusterSize(_size: Out<i32>, function: Handle, _config: u64) =>
+    cuOccupancyMaxPotentialClusterSize: (_size: Out<i32>, function: Handle, _config: u64) =>
         known(function).and(Err(Code::NOT_SUPPORTED));
-    cuOccupancyMaxActiveClusters(_clusters: Out<i32>, function: Handle, _config: u64) =>
+    cuOccupancyMaxActiveClusters: (_clusters: Out<i32>, function: Handle, _config: u64) =>
         known(function).and(Err(Code::NOT_SUPPORTED));
 }

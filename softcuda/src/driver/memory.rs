@@ -186,7 +186,7 @@ fn allocate_in_order(target: Out<u64>, bytes: u64, stream: Handle) -> Outcome {
         return Err(Code::INVALID_VALUE);
     }
     let address = allocate(driver, &context, bytes)?;
-    if let Err(code) = context.submit(driver, &stream, Operation::Allocate(address, bytes)) {
+    if let Err(code) = context.submit(driver, &stream, Operation::Allocate) {
         free_now(driver, &context, address)?;
         return Err(code);
     }
@@ -210,7 +210,8 @@ fn prefetch(address: u64, bytes: u64, stream: Handle) -> Outcome {
 }
 
 fn check_managed(driver: &Driver, address: u64, bytes: u64) -> Outcome {
-    let (start, memory) = driver.host_memory(address).filter(|(_, memory)| memory.managed).ok_or(Code::INVALID_VALUE)?;
+    let (start, memory) =
+        driver.host_memory(address).filter(|(_, memory)| memory.managed).ok_or(Code::INVALID_VALUE)?;
     let end = address.checked_add(bytes);
     if end.is_some_and(|end| end <= start + memory.bytes) { Ok(()) } else { Err(Code::INVALID_VALUE) }
 }
@@ -282,36 +283,38 @@ fn set_pointer_attribute(value: In<u32>, kind: u32, address: u64) -> Outcome {
 }
 
 api! {
-    cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) => info(free, total);
-    cuMemAlloc_v2(address: Out<u64>, bytes: u64) => allocate_now(address, bytes);
-    cuMemAllocPitch_v2(address: Out<u64>, pitch: Out<u64>, width: u64, height: u64, element: u32) =>
+    cuMemGetInfo_v2: (free: Out<usize>, total: Out<usize>) => info(free, total);
+    cuMemAlloc_v2: (address: Out<u64>, bytes: u64) => allocate_now(address, bytes);
+    cuMemAllocPitch_v2: (address: Out<u64>, pitch: Out<u64>, width: u64, height: u64, element: u32) =>
         allocate_pitch(address, pitch, width, height, element);
-    cuMemFree_v2(address: u64) => free(address);
-    cuMemGetAddressRange_v2(base: Out<u64>, bytes: Out<usize>, address: u64) => address_range(base, bytes, address);
-    cuMemAllocHost_v2(address: Out<u64>, bytes: u64) => pinned(address, bytes, 0);
-    cuMemHostAlloc(address: Out<u64>, bytes: u64, flags: u32) => pinned(address, bytes, flags);
-    cuMemFreeHost(address: u64) => free_host(address);
-    cuMemHostRegister_v2(address: u64, bytes: u64, flags: u32) => register(address, bytes, flags);
-    cuMemHostUnregister(address: u64) => unregister(address);
-    cuMemHostGetDevicePointer_v2(target: Out<u64>, address: u64, flags: u32) => host_device_pointer(target, address, flags);
-    cuMemHostGetFlags(flags: Out<u32>, address: u64) => host_flags(flags, address);
-    cuMemAllocManaged(address: Out<u64>, bytes: u64, flags: u32) => managed(address, bytes, flags);
-    cuMemAllocAsync / cuMemAllocAsync_ptsz (address: Out<u64>, bytes: u64, stream: Handle) =>
+    cuMemFree_v2: (address: u64) => free(address);
+    cuMemGetAddressRange_v2: (base: Out<u64>, bytes: Out<usize>, address: u64) => address_range(base, bytes, address);
+    cuMemAllocHost_v2: (address: Out<u64>, bytes: u64) => pinned(address, bytes, 0);
+    cuMemHostAlloc: (address: Out<u64>, bytes: u64, flags: u32) => pinned(address, bytes, flags);
+    cuMemFreeHost: (address: u64) => free_host(address);
+    cuMemHostRegister_v2: (address: u64, bytes: u64, flags: u32) => register(address, bytes, flags);
+    cuMemHostUnregister: (address: u64) => unregister(address);
+    cuMemHostGetDevicePointer_v2: (target: Out<u64>, address: u64, flags: u32) => host_device_pointer(target, address, flags);
+    cuMemHostGetFlags: (flags: Out<u32>, address: u64) => host_flags(flags, address);
+    cuMemAllocManaged: (address: Out<u64>, bytes: u64, flags: u32) => managed(address, bytes, flags);
+    cuMemAllocAsync / cuMemAllocAsync_ptsz: (address: Out<u64>, bytes: u64, stream: Handle) =>
         allocate_in_order(address, bytes, stream);
-    cuMemFreeAsync / cuMemFreeAsync_ptsz (address: u64, stream: Handle) => free_in_order(address, stream);
-    cuMemAllocFromPoolAsync / cuMemAllocFromPoolAsync_ptsz (address: Out<u64>, bytes: u64, pool: Handle, stream: Handle) =>
+    cuMemFreeAsync / cuMemFreeAsync_ptsz: (address: u64, stream: Handle) => free_in_order(address, stream);
+    cuMemAllocFromPoolAsync / cuMemAllocFromPoolAsync_ptsz: (address: Out<u64>, bytes: u64, pool: Handle, stream: Handle) =>
         super::pool::check(pool).and_then(|()| allocate_in_order(address, bytes, stream));
-    cuMemPrefetchAsync / cuMemPrefetchAsync_ptsz (address: u64, bytes: u64, _device: i32, stream: Handle) =>
+    cuMemPrefetchAsync / cuMemPrefetchAsync_ptsz: (address: u64, bytes: u64, _device: i32, stream: Handle) =>
         prefetch(address, bytes, stream);
-    cuMemPrefetchAsync_v2 / cuMemPrefetchAsync_v2_ptsz (address: u64, bytes: u64, _location: u64, _flags: u32, stream: Handle) =>
+    cuMemPrefetchAsync_v2 / cuMemPrefetchAsync_v2_ptsz: (address: u64, bytes: u64, _location: u64, _flags: u32, stream: Handle) =>
         prefetch(address, bytes, stream);
-    cuMemAdvise(address: u64, bytes: u64, advice: u32, _device: i32) => advise(address, bytes, advice);
-    cuMemAdvise_v2(address: u64, bytes: u64, advice: u32, _location: u64) => advise(address, bytes, advice);
-    cuPointerGetAttribute(target: u64, kind: u32, address: u64) => pointer_attribute(target, kind, address);
-    cuPointerGetAttributes(count: u32, kinds: In<u32>, targets: In<u64>, address: u64) =>
+    cuMemAdvise: (address: u64, bytes: u64, advice: u32, _device: i32) => advise(address, bytes, advice);
+    cuMemAdvise_v2: (address: u64, bytes: u64, advice: u32, _location: u64) => advise(address, bytes, advice);
+    cuPointerGetAttribute: (target: u64, kind: u32, address: u64) => pointer_attribute(target, kind, address);
+    cuPointerGetAttributes: (count: u32, kinds: In<u32>, targets: In<u64>, address: u64) =>
         pointer_attributes(count, kinds, targets, address);
-    cuPointerSetAttribute(value: In<u32>, kind: u32, address: u64) => set_pointer_attribute(value, kind, address);
-    cuIpcGetMemHandle(_handle: u64, _address: u64) => Err(Code::NOT_SUPPORTED);
-    cuIpcCloseMemHandle(_address: u64) => Err(Code::NOT_SUPPORTED);
-    cuIpcGetEventHandle(_handle: u64, _event: Handle) => Err(Code::NOT_SUPPORTED);
+    cuPointerSetAttribute: (value: In<u32>, kind: u32, address: u64) => set_pointer_attribute(value, kind, address);
+    cuIpcGetMemHandle: (_handle: u64, _address: u64) => Err(Code::NOT_SUPPORTED);
+    cuIpcCloseMemHandle: (_address: u64) => Err(Code::NOT_SUPPORTED);
+    cuIpcOpenMemHandle_v2: (_address: u64) => Err(Code::NOT_SUPPORTED);
+    cuIpcOpenEventHandle: (_event: u64) => Err(Code::NOT_SUPPORTED);
+    cuIpcGetEventHandle: (_handle: u64, _event: Handle) => Err(Code::NOT_SUPPORTED);
 }

@@ -349,69 +349,69 @@ fn link_complete(handle: Handle, image: Out<u64>, bytes: Out<usize>) -> Outcome 
 }
 
 api! {
-    cuModuleLoad(module: Out<Handle>, path: Text) => load_file(module, path);
-    cuModuleLoadData(module: Out<Handle>, image: u64) => load(module, image, &Log::default());
-    cuModuleLoadDataEx(module: Out<Handle>, image: u64, count: u32, options: In<u32>, values: In<u64>) =>
+    cuModuleLoad: (module: Out<Handle>, path: Text) => load_file(module, path);
+    cuModuleLoadData: (module: Out<Handle>, image: u64) => load(module, image, &Log::default());
+    cuModuleLoadDataEx: (module: Out<Handle>, image: u64, count: u32, options: In<u32>, values: In<u64>) =>
         Log::of(count, options, values).and_then(|log| load(module, image, &log));
-    cuModuleLoadFatBinary(_module: Out<Handle>, _image: u64) => current().and(Err(Code::NO_BINARY_FOR_GPU));
-    cuModuleUnload(module: Handle) => unload(module);
-    cuModuleGetFunction(function: Out<Handle>, module: Handle, name: Text) => get_function(function, module, name);
-    cuModuleGetGlobal_v2(address: Out<u64>, bytes: Out<usize>, module: Handle, name: Text) =>
+    cuModuleLoadFatBinary: (_module: Out<Handle>, _image: u64) => current().and(Err(Code::NO_BINARY_FOR_GPU));
+    cuModuleUnload: (module: Handle) => unload(module);
+    cuModuleGetFunction: (function: Out<Handle>, module: Handle, name: Text) => get_function(function, module, name);
+    cuModuleGetGlobal_v2: (address: Out<u64>, bytes: Out<usize>, module: Handle, name: Text) =>
         get_global(address, bytes, module, name);
-    cuModuleGetLoadingMode(mode: Out<u32>) => mode.set(1);
-    cuModuleGetFunctionCount(target: Out<u32>, module: Handle) => count(target, module);
-    cuModuleEnumerateFunctions(functions: Out<Handle>, capacity: u32, module: Handle) =>
+    cuModuleGetLoadingMode: (mode: Out<u32>) => mode.set(1);
+    cuModuleGetFunctionCount: (target: Out<u32>, module: Handle) => count(target, module);
+    cuModuleEnumerateFunctions: (functions: Out<Handle>, capacity: u32, module: Handle) =>
         enumerate(functions, capacity, module);
-    cuFuncGetAttribute(value: Out<i32>, kind: u32, function: Handle) => get_attribute(value, kind, function);
-    cuFuncSetAttribute(function: Handle, kind: u32, value: i32) => set_attribute(function, kind, value);
-    cuFuncSetCacheConfig(function: Handle, config: u32) => set_cache(function, config);
-    cuFuncSetSharedMemConfig(function: Handle, config: u32) => set_cache(function, config);
-    cuFuncGetModule(module: Out<Handle>, function: Handle) =>
+    cuFuncGetAttribute: (value: Out<i32>, kind: u32, function: Handle) => get_attribute(value, kind, function);
+    cuFuncSetAttribute: (function: Handle, kind: u32, value: i32) => set_attribute(function, kind, value);
+    cuFuncSetCacheConfig: (function: Handle, config: u32) => set_cache(function, config);
+    cuFuncSetSharedMemConfig: (function: Handle, config: u32) => set_cache(function, config);
+    cuFuncGetModule: (module: Out<Handle>, function: Handle) =>
         driver().and_then(|driver| module.set(driver.functions.get(function)?.module.handle));
-    cuFuncGetName(target: Out<u64>, function: Handle) => name(target, function);
-    cuFuncGetParamInfo(function: Handle, index: usize, offset: Out<usize>, bytes: Out<usize>) =>
+    cuFuncGetName: (target: Out<u64>, function: Handle) => name(target, function);
+    cuFuncGetParamInfo: (function: Handle, index: usize, offset: Out<usize>, bytes: Out<usize>) =>
         parameter(function, index, offset, bytes);
-    cuFuncGetParamCount(function: Handle, target: Out<usize>) => parameter_count(function, target);
-    cuFuncIsLoaded(state: Out<u32>, function: Handle) =>
+    cuFuncGetParamCount: (function: Handle, target: Out<usize>) => parameter_count(function, target);
+    cuFuncIsLoaded: (state: Out<u32>, function: Handle) =>
         driver().and_then(|driver| driver.functions.get(function)).and_then(|_| state.set(1));
-    cuFuncLoad(function: Handle) => driver().and_then(|driver| driver.functions.get(function)).map(|_| ());
-    cuLibraryLoadData(library: Out<Handle>, image: u64, options: In<u32>, values: In<u64>, count: u32, _library_options: u64,
+    cuFuncLoad: (function: Handle) => driver().and_then(|driver| driver.functions.get(function)).map(|_| ());
+    cuLibraryLoadData: (library: Out<Handle>, image: u64, options: In<u32>, values: In<u64>, count: u32, _library_options: u64,
         _library_values: u64, _library_count: u32) =>
         Log::of(count, options, values).and_then(|log| load_library(library, &image_bytes(image)?, &log));
-    cuLibraryLoadFromFile(library: Out<Handle>, path: Text, options: In<u32>, values: In<u64>, count: u32,
+    cuLibraryLoadFromFile: (library: Out<Handle>, path: Text, options: In<u32>, values: In<u64>, count: u32,
         _library_options: u64, _library_values: u64, _library_count: u32) =>
         Log::of(count, options, values).and_then(|log| load_library(library, &read(path)?, &log));
-    cuLibraryUnload(library: Handle) => unload_library(library);
-    cuLibraryGetModule(module: Out<Handle>, library: Handle) =>
+    cuLibraryUnload: (library: Handle) => unload_library(library);
+    cuLibraryGetModule: (module: Out<Handle>, library: Handle) =>
         library_module(library).and_then(|handle| module.set(handle));
-    cuLibraryGetKernel(kernel: Out<Handle>, library: Handle, name: Text) =>
+    cuLibraryGetKernel: (kernel: Out<Handle>, library: Handle, name: Text) =>
         library_module(library).and_then(|module| get_function(kernel, module, name));
-    cuLibraryGetKernelCount(target: Out<u32>, library: Handle) =>
+    cuLibraryGetKernelCount: (target: Out<u32>, library: Handle) =>
         library_module(library).and_then(|module| count(target, module));
-    cuLibraryEnumerateKernels(kernels: Out<Handle>, capacity: u32, library: Handle) =>
+    cuLibraryEnumerateKernels: (kernels: Out<Handle>, capacity: u32, library: Handle) =>
         library_module(library).and_then(|module| enumerate(kernels, capacity, module));
-    cuLibraryGetGlobal(address: Out<u64>, bytes: Out<usize>, library: Handle, name: Text) =>
+    cuLibraryGetGlobal: (address: Out<u64>, bytes: Out<usize>, library: Handle, name: Text) =>
         library_module(library).and_then(|module| get_global(address, bytes, module, name));
-    cuLibraryGetManaged(_address: Out<u64>, _bytes: Out<usize>, library: Handle, _name: Text) =>
+    cuLibraryGetManaged: (_address: Out<u64>, _bytes: Out<usize>, library: Handle, _name: Text) =>
         library_module(library).and(Err(Code::NOT_FOUND));
-    cuKernelGetFunction(function: Out<Handle>, kernel: Handle) =>
+    cuKernelGetFunction: (function: Out<Handle>, kernel: Handle) =>
         driver().and_then(|driver| driver.functions.get(kernel)).and_then(|_| function.set(kernel));
-    cuKernelGetLibrary(library: Out<Handle>, kernel: Handle) => library_of(library, kernel);
-    cuKernelGetName(target: Out<u64>, kernel: Handle) => name(target, kernel);
-    cuKernelGetParamInfo(kernel: Handle, index: usize, offset: Out<usize>, bytes: Out<usize>) =>
+    cuKernelGetLibrary: (library: Out<Handle>, kernel: Handle) => library_of(library, kernel);
+    cuKernelGetName: (target: Out<u64>, kernel: Handle) => name(target, kernel);
+    cuKernelGetParamInfo: (kernel: Handle, index: usize, offset: Out<usize>, bytes: Out<usize>) =>
         parameter(kernel, index, offset, bytes);
-    cuKernelGetParamCount(kernel: Handle, target: Out<usize>) => parameter_count(kernel, target);
-    cuKernelGetAttribute(value: Out<i32>, kind: u32, kernel: Handle, number: i32) =>
+    cuKernelGetParamCount: (kernel: Handle, target: Out<usize>) => parameter_count(kernel, target);
+    cuKernelGetAttribute: (value: Out<i32>, kind: u32, kernel: Handle, number: i32) =>
         device(number).and_then(|_| get_attribute(value, kind, kernel));
-    cuKernelSetAttribute(kind: u32, value: i32, kernel: Handle, number: i32) =>
+    cuKernelSetAttribute: (kind: u32, value: i32, kernel: Handle, number: i32) =>
         device(number).and_then(|_| set_attribute(kernel, kind, value));
-    cuKernelSetCacheConfig(kernel: Handle, config: u32, number: i32) =>
+    cuKernelSetCacheConfig: (kernel: Handle, config: u32, number: i32) =>
         device(number).and_then(|_| set_cache(kernel, config));
-    cuLinkCreate_v2(_count: u32, _options: u64, _values: u64, target: Out<Handle>) => link_create(target);
-    cuLinkAddData_v2(linker: Handle, kind: u32, data: In<u8>, bytes: usize, _name: Text, _count: u32, _options: u64,
+    cuLinkCreate_v2: (_count: u32, _options: u64, _values: u64, target: Out<Handle>) => link_create(target);
+    cuLinkAddData_v2: (linker: Handle, kind: u32, data: In<u8>, bytes: usize, _name: Text, _count: u32, _options: u64,
         _values: u64) => data.list(bytes).and_then(|image| link_add(linker, kind, image));
-    cuLinkAddFile_v2(linker: Handle, kind: u32, path: Text, _count: u32, _options: u64, _values: u64) =>
+    cuLinkAddFile_v2: (linker: Handle, kind: u32, path: Text, _count: u32, _options: u64, _values: u64) =>
         read(path).and_then(|image| link_add(linker, kind, image));
-    cuLinkComplete(linker: Handle, image: Out<u64>, bytes: Out<usize>) => link_complete(linker, image, bytes);
-    cuLinkDestroy(linker: Handle) => driver().and_then(|driver| driver.linkers.remove(linker)).map(|_| ());
+    cuLinkComplete: (linker: Handle, image: Out<u64>, bytes: Out<usize>) => link_complete(linker, image, bytes);
+    cuLinkDestroy: (linker: Handle) => driver().and_then(|driver| driver.linkers.remove(linker)).map(|_| ());
 }

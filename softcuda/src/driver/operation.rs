@@ -79,8 +79,8 @@ pub enum Operation {
     Graph(Arc<Run>),
     /// A graph within a graph.
     Child(Arc<Graph>),
-    /// Device memory of a graph: its address and bytes. It was allocated when the node was made.
-    Allocate(u64, u64),
+    /// An allocation in the stream's order. The memory is there from the call on, so nothing is left to do.
+    Allocate,
     /// Gives device memory back.
     Free(u64),
 }
@@ -97,7 +97,7 @@ impl Operation {
             Operation::Empty => 5,
             Operation::Wait(_) => 6,
             Operation::Record(_) => 7,
-            Operation::Allocate(..) => 10,
+            Operation::Allocate => 10,
             Operation::Free(_) => 11,
         }
     }
@@ -123,7 +123,7 @@ impl Operation {
             Operation::Graph(run) => run.run(driver, context, order),
             Operation::Record(event) => record(event, driver, context),
             Operation::Wait(event) => wait(event),
-            Operation::Empty | Operation::Allocate(..) | Operation::Child(_) => Ok(()),
+            Operation::Empty | Operation::Allocate | Operation::Child(_) => Ok(()),
             Operation::Free(address) => super::memory::free_now(driver, context, *address),
         }
     }

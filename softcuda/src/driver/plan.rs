@@ -103,8 +103,10 @@ impl Plan {
             lengths[lane] += 1;
         }
         self.first_lane = lengths[0];
-        self.side_lanes =
-            lengths[1..].iter().map(|steps| Lane { number: new_number(), steps: *steps, issued: Arc::default() }).collect();
+        self.side_lanes = lengths[1..]
+            .iter()
+            .map(|steps| Lane { number: new_number(), steps: *steps, issued: Arc::default() })
+            .collect();
     }
 
     /// What it does, in order.
@@ -198,7 +200,12 @@ impl Run {
                 merge(&mut after, &BTreeMap::new(), order.stream, order.sequence - 1);
             }
             for before in step.after.iter().map(|index| &orders[*index]) {
-                merge(&mut after, &before.after, before.stream, if before.stream == stream { 0 } else { before.sequence });
+                merge(
+                    &mut after,
+                    &before.after,
+                    before.stream,
+                    if before.stream == stream { 0 } else { before.sequence },
+                );
             }
             orders.push(Order { stream, sequence, after });
         }

@@ -101,16 +101,16 @@ fn access(flags: Out<u32>, pool: Handle) -> Outcome {
 }
 
 api! {
-    cuMemPoolCreate(pool: Out<Handle>, properties: In<Properties>) => create(pool, properties);
-    cuMemPoolDestroy(pool: Handle) => destroy(pool);
-    cuMemPoolTrimTo(pool: Handle, _bytes: usize) => check(pool);
-    cuMemPoolGetAttribute(pool: Handle, attribute: u32, value: u64) => get_attribute(pool, attribute, value);
-    cuMemPoolSetAttribute(pool: Handle, attribute: u32, value: u64) => set_attribute(pool, attribute, value);
-    cuMemPoolGetAccess(flags: Out<u32>, pool: Handle, _location: u64) => access(flags, pool);
-    cuMemPoolSetAccess(pool: Handle, _access: u64, _count: usize) => check(pool);
-    cuDeviceGetDefaultMemPool(pool: Out<Handle>, device_: i32) =>
+    cuMemPoolCreate: (pool: Out<Handle>, properties: In<Properties>) => create(pool, properties);
+    cuMemPoolDestroy: (pool: Handle) => destroy(pool);
+    cuMemPoolTrimTo: (pool: Handle, _bytes: usize) => check(pool);
+    cuMemPoolGetAttribute: (pool: Handle, attribute: u32, value: u64) => get_attribute(pool, attribute, value);
+    cuMemPoolSetAttribute: (pool: Handle, attribute: u32, value: u64) => set_attribute(pool, attribute, value);
+    cuMemPoolGetAccess: (flags: Out<u32>, pool: Handle, _location: u64) => access(flags, pool);
+    cuMemPoolSetAccess: (pool: Handle, _access: u64, _count: usize) => check(pool);
+    cuDeviceGetDefaultMemPool: (pool: Out<Handle>, device_: i32) =>
         device(device_).and_then(|driver| pool.set(driver.default_pool));
-    cuDeviceGetMemPool(pool: Out<Handle>, device_: i32) =>
+    cuDeviceGetMemPool: (pool: Out<Handle>, device_: i32) =>
         device(device_).and_then(|driver| pool.set(driver.current_pool.load(Ordering::Relaxed)));
-    cuDeviceSetMemPool(device_: i32, pool: Handle) => set_current(device_, pool);
+    cuDeviceSetMemPool: (device_: i32, pool: Handle) => set_current(device_, pool);
 }

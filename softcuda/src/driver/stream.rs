@@ -331,39 +331,39 @@ fn unsupported(handle: Handle) -> Outcome {
 }
 
 api! {
-    cuStreamCreate(stream: Out<Handle>, flags: u32) => create(stream, flags, 0);
-    cuStreamCreateWithPriority(stream: Out<Handle>, flags: u32, priority: i32) => create(stream, flags, priority);
-    cuStreamDestroy_v2(stream: Handle) => destroy(stream);
-    cuStreamSynchronize / cuStreamSynchronize_ptsz (stream: Handle) => synchronize(stream);
-    cuStreamQuery / cuStreamQuery_ptsz (stream: Handle) => query(stream);
-    cuStreamWaitEvent / cuStreamWaitEvent_ptsz (stream: Handle, event: Handle, flags: u32) => wait_event(stream, event, flags);
-    cuStreamAddCallback / cuStreamAddCallback_ptsz (stream: Handle, callback: u64, data: u64, flags: u32) =>
+    cuStreamCreate: (stream: Out<Handle>, flags: u32) => create(stream, flags, 0);
+    cuStreamCreateWithPriority: (stream: Out<Handle>, flags: u32, priority: i32) => create(stream, flags, priority);
+    cuStreamDestroy_v2: (stream: Handle) => destroy(stream);
+    cuStreamSynchronize / cuStreamSynchronize_ptsz: (stream: Handle) => synchronize(stream);
+    cuStreamQuery / cuStreamQuery_ptsz: (stream: Handle) => query(stream);
+    cuStreamWaitEvent / cuStreamWaitEvent_ptsz: (stream: Handle, event: Handle, flags: u32) => wait_event(stream, event, flags);
+    cuStreamAddCallback / cuStreamAddCallback_ptsz: (stream: Handle, callback: u64, data: u64, flags: u32) =>
         add_callback(stream, callback, data, flags);
-    cuLaunchHostFunc / cuLaunchHostFunc_ptsz (stream: Handle, function: u64, data: u64) => launch_host(stream, function, data);
-    cuStreamGetFlags / cuStreamGetFlags_ptsz (stream: Handle, flags: Out<u32>) => ask(stream, flags, |stream| stream.flags);
-    cuStreamGetPriority / cuStreamGetPriority_ptsz (stream: Handle, priority: Out<i32>) =>
+    cuLaunchHostFunc / cuLaunchHostFunc_ptsz: (stream: Handle, function: u64, data: u64) => launch_host(stream, function, data);
+    cuStreamGetFlags / cuStreamGetFlags_ptsz: (stream: Handle, flags: Out<u32>) => ask(stream, flags, |stream| stream.flags);
+    cuStreamGetPriority / cuStreamGetPriority_ptsz: (stream: Handle, priority: Out<i32>) =>
         ask(stream, priority, |stream| stream.priority);
-    cuStreamGetId / cuStreamGetId_ptsz (stream: Handle, id: Out<u64>) => ask(stream, id, |stream| u64::from(stream.number));
-    cuStreamGetCtx / cuStreamGetCtx_ptsz (stream: Handle, context: Out<Handle>) => ask(stream, context, |stream| stream.context);
-    cuStreamGetCtx_v2 / cuStreamGetCtx_v2_ptsz (stream: Handle, context: Out<Handle>, green: Out<Handle>) =>
+    cuStreamGetId / cuStreamGetId_ptsz: (stream: Handle, id: Out<u64>) => ask(stream, id, |stream| u64::from(stream.number));
+    cuStreamGetCtx / cuStreamGetCtx_ptsz: (stream: Handle, context: Out<Handle>) => ask(stream, context, |stream| stream.context);
+    cuStreamGetCtx_v2 / cuStreamGetCtx_v2_ptsz: (stream: Handle, context: Out<Handle>, green: Out<Handle>) =>
         ask(stream, context, |stream| stream.context).map(|()| green.offer(0));
-    cuStreamGetDevice / cuStreamGetDevice_ptsz (stream: Handle, device: Out<i32>) => ask(stream, device, |_| 0);
-    cuStreamCopyAttributes / cuStreamCopyAttributes_ptsz (target: Handle, source: Handle) => copy_attributes(target, source);
-    cuStreamGetAttribute / cuStreamGetAttribute_ptsz (stream: Handle, kind: u32, value: Out<[u64; 8]>) =>
+    cuStreamGetDevice / cuStreamGetDevice_ptsz: (stream: Handle, device: Out<i32>) => ask(stream, device, |_| 0);
+    cuStreamCopyAttributes / cuStreamCopyAttributes_ptsz: (target: Handle, source: Handle) => copy_attributes(target, source);
+    cuStreamGetAttribute / cuStreamGetAttribute_ptsz: (stream: Handle, kind: u32, value: Out<[u64; 8]>) =>
         attribute(stream, kind, value);
-    cuStreamSetAttribute / cuStreamSetAttribute_ptsz (stream: Handle, kind: u32, value: In<u32>) =>
+    cuStreamSetAttribute / cuStreamSetAttribute_ptsz: (stream: Handle, kind: u32, value: In<u32>) =>
         set_attribute(stream, kind, value);
-    cuStreamAttachMemAsync / cuStreamAttachMemAsync_ptsz (stream: Handle, address: u64, _bytes: usize, _flags: u32) =>
+    cuStreamAttachMemAsync / cuStreamAttachMemAsync_ptsz: (stream: Handle, address: u64, _bytes: usize, _flags: u32) =>
         attach(stream, address);
-    cuStreamWaitValue32_v2 / cuStreamWaitValue32_v2_ptsz (stream: Handle, _address: u64, _value: u32, _flags: u32) =>
+    cuStreamWaitValue32_v2 / cuStreamWaitValue32_v2_ptsz: (stream: Handle, _address: u64, _value: u32, _flags: u32) =>
         unsupported(stream);
-    cuStreamWaitValue64_v2 / cuStreamWaitValue64_v2_ptsz (stream: Handle, _address: u64, _value: u64, _flags: u32) =>
+    cuStreamWaitValue64_v2 / cuStreamWaitValue64_v2_ptsz: (stream: Handle, _address: u64, _value: u64, _flags: u32) =>
         unsupported(stream);
-    cuStreamWriteValue32_v2 / cuStreamWriteValue32_v2_ptsz (stream: Handle, _address: u64, _value: u32, _flags: u32) =>
+    cuStreamWriteValue32_v2 / cuStreamWriteValue32_v2_ptsz: (stream: Handle, _address: u64, _value: u32, _flags: u32) =>
         unsupported(stream);
-    cuStreamWriteValue64_v2 / cuStreamWriteValue64_v2_ptsz (stream: Handle, _address: u64, _value: u64, _flags: u32) =>
+    cuStreamWriteValue64_v2 / cuStreamWriteValue64_v2_ptsz: (stream: Handle, _address: u64, _value: u64, _flags: u32) =>
         unsupported(stream);
-    cuStreamBatchMemOp_v2 / cuStreamBatchMemOp_v2_ptsz (stream: Handle, _count: u32, _operations: u64, _flags: u32) =>
+    cuStreamBatchMemOp_v2 / cuStreamBatchMemOp_v2_ptsz: (stream: Handle, _count: u32, _operations: u64, _flags: u32) =>
         unsupported(stream);
-    cuCtxGetStreamPriorityRange(least: Out<i32>, greatest: Out<i32>) => priority_range(least, greatest);
+    cuCtxGetStreamPriorityRange: (least: Out<i32>, greatest: Out<i32>) => priority_range(least, greatest);
 }

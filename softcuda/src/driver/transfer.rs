@@ -165,7 +165,14 @@ impl Copy3 {
         Ok(())
     }
 
-    fn run_row(&self, driver: &Driver, order: &Order, target: u64, source: u64, offset: usize) -> Result<(), OutOfBounds> {
+    fn run_row(
+        &self,
+        driver: &Driver,
+        order: &Order,
+        target: u64,
+        source: u64,
+        offset: usize,
+    ) -> Result<(), OutOfBounds> {
         let (machine, width) = (&driver.machine, self.width);
         let staged = self.staged.as_ref().map(|bytes| &bytes[offset..offset + width as usize]);
         match (is_device(driver, target), staged) {
@@ -193,7 +200,7 @@ fn report_stray(driver: &Driver, name: &str, address: u64, bytes: u64, writes: b
     if !driver.machine.settings.checks.memory || driver.machine.memory.translate(address, bytes).is_some() {
         return;
     }
-    let order = Order::default();
+    let order = Order { stream: 0, sequence: 0, after: Arc::default() };
     let _ = match writes {
         true => driver.machine.fill(&order, name, address, &[0], bytes),
         false => driver.machine.copy(&order, name, address, address, bytes),
@@ -398,60 +405,60 @@ fn fill_rows(name: &'static str, address: u64, pitch: u64, value: u32, bytes: u3
 }
 
 api! {
-    cuMemcpy / cuMemcpy_ptds (target: u64, source: u64, bytes: u64) =>
+    cuMemcpy / cuMemcpy_ptds: (target: u64, source: u64, bytes: u64) =>
         copy(Copy3::row("cuMemcpy", target, source, bytes), 0, Return::Done);
-    cuMemcpyHtoD_v2 / cuMemcpyHtoD_v2_ptds (target: u64, source: u64, bytes: u64) =>
+    cuMemcpyHtoD_v2 / cuMemcpyHtoD_v2_ptds: (target: u64, source: u64, bytes: u64) =>
         copy(Copy3::row("cuMemcpyHtoD", target, source, bytes), 0, Return::Done);
-    cuMemcpyDtoH_v2 / cuMemcpyDtoH_v2_ptds (target: u64, source: u64, bytes: u64) =>
+    cuMemcpyDtoH_v2 / cuMemcpyDtoH_v2_ptds: (target: u64, source: u64, bytes: u64) =>
         copy(Copy3::row("cuMemcpyDtoH", target, source, bytes), 0, Return::Done);
-    cuMemcpyDtoD_v2 / cuMemcpyDtoD_v2_ptds (target: u64, source: u64, bytes: u64) =>
+    cuMemcpyDtoD_v2 / cuMemcpyDtoD_v2_ptds: (target: u64, source: u64, bytes: u64) =>
         copy(Copy3::row("cuMemcpyDtoD", target, source, bytes), 0, Return::Done);
-    cuMemcpyPeer / cuMemcpyPeer_ptds (target: u64, _to: Handle, source: u64, _from: Handle, bytes: u64) =>
+    cuMemcpyPeer / cuMemcpyPeer_ptds: (target: u64, _to: Handle, source: u64, _from: Handle, bytes: u64) =>
         copy(Copy3::row("cuMemcpyPeer", target, source, bytes), 0, Return::Done);
-    cuMemcpyAsync / cuMemcpyAsync_ptsz (target: u64, source: u64, bytes: u64, stream: Handle) =>
+    cuMemcpyAsync / cuMemcpyAsync_ptsz: (target: u64, source: u64, bytes: u64, stream: Handle) =>
         copy(Copy3::row("cuMemcpyAsync", target, source, bytes), stream, Return::Queued);
-    cuMemcpyHtoDAsync_v2 / cuMemcpyHtoDAsync_v2_ptsz (target: u64, source: u64, bytes: u64, stream: Handle) =>
+    cuMemcpyHtoDAsync_v2 / cuMemcpyHtoDAsync_v2_ptsz: (target: u64, source: u64, bytes: u64, stream: Handle) =>
         copy(Copy3::row("cuMemcpyHtoDAsync", target, source, bytes), stream, Return::Queued);
-    cuMemcpyDtoHAsync_v2 / cuMemcpyDtoHAsync_v2_ptsz (target: u64, source: u64, bytes: u64, stream: Handle) =>
+    cuMemcpyDtoHAsync_v2 / cuMemcpyDtoHAsync_v2_ptsz: (target: u64, source: u64, bytes: u64, stream: Handle) =>
         copy(Copy3::row("cuMemcpyDtoHAsync", target, source, bytes), stream, Return::Queued);
-    cuMemcpyDtoDAsync_v2 / cuMemcpyDtoDAsync_v2_ptsz (target: u64, source: u64, bytes: u64, stream: Handle) =>
+    cuMemcpyDtoDAsync_v2 / cuMemcpyDtoDAsync_v2_ptsz: (target: u64, source: u64, bytes: u64, stream: Handle) =>
         copy(Copy3::row("cuMemcpyDtoDAsync", target, source, bytes), stream, Return::Queued);
-    cuMemcpyPeerAsync / cuMemcpyPeerAsync_ptsz (target: u64, _to: Handle, source: u64, _from: Handle, bytes: u64, stream: Handle) =>
+    cuMemcpyPeerAsync / cuMemcpyPeerAsync_ptsz: (target: u64, _to: Handle, source: u64, _from: Handle, bytes: u64, stream: Handle) =>
         copy(Copy3::row("cuMemcpyPeerAsync", target, source, bytes), stream, Return::Queued);
-    cuMemcpy2D_v2 / cuMemcpy2D_v2_ptds (description: In<Description2>) => copy_2d("cuMemcpy2D", description, 0, Return::Done);
-    cuMemcpy2DUnaligned_v2 / cuMemcpy2DUnaligned_v2_ptds (description: In<Description2>) =>
+    cuMemcpy2D_v2 / cuMemcpy2D_v2_ptds: (description: In<Description2>) => copy_2d("cuMemcpy2D", description, 0, Return::Done);
+    cuMemcpy2DUnaligned_v2 / cuMemcpy2DUnaligned_v2_ptds: (description: In<Description2>) =>
         copy_2d("cuMemcpy2DUnaligned", description, 0, Return::Done);
-    cuMemcpy2DAsync_v2 / cuMemcpy2DAsync_v2_ptsz (description: In<Description2>, stream: Handle) =>
+    cuMemcpy2DAsync_v2 / cuMemcpy2DAsync_v2_ptsz: (description: In<Description2>, stream: Handle) =>
         copy_2d("cuMemcpy2DAsync", description, stream, Return::Queued);
-    cuMemcpy3D_v2 / cuMemcpy3D_v2_ptds (description: In<Description3>) => copy_3d("cuMemcpy3D", description, 0, Return::Done);
-    cuMemcpy3DAsync_v2 / cuMemcpy3DAsync_v2_ptsz (description: In<Description3>, stream: Handle) =>
+    cuMemcpy3D_v2 / cuMemcpy3D_v2_ptds: (description: In<Description3>) => copy_3d("cuMemcpy3D", description, 0, Return::Done);
+    cuMemcpy3DAsync_v2 / cuMemcpy3DAsync_v2_ptsz: (description: In<Description3>, stream: Handle) =>
         copy_3d("cuMemcpy3DAsync", description, stream, Return::Queued);
-    cuMemcpy3DPeer / cuMemcpy3DPeer_ptds (description: In<Description3>) =>
+    cuMemcpy3DPeer / cuMemcpy3DPeer_ptds: (description: In<Description3>) =>
         copy_3d("cuMemcpy3DPeer", description, 0, Return::Done);
-    cuMemcpy3DPeerAsync / cuMemcpy3DPeerAsync_ptsz (description: In<Description3>, stream: Handle) =>
+    cuMemcpy3DPeerAsync / cuMemcpy3DPeerAsync_ptsz: (description: In<Description3>, stream: Handle) =>
         copy_3d("cuMemcpy3DPeerAsync", description, stream, Return::Queued);
-    cuMemsetD8_v2 / cuMemsetD8_v2_ptds (address: u64, value: u8, count: u64) =>
+    cuMemsetD8_v2 / cuMemsetD8_v2_ptds: (address: u64, value: u8, count: u64) =>
         fill(fill_row("cuMemsetD8", address, value.into(), 1, count), 0, Return::Done);
-    cuMemsetD16_v2 / cuMemsetD16_v2_ptds (address: u64, value: u16, count: u64) =>
+    cuMemsetD16_v2 / cuMemsetD16_v2_ptds: (address: u64, value: u16, count: u64) =>
         fill(fill_row("cuMemsetD16", address, value.into(), 2, count), 0, Return::Done);
-    cuMemsetD32_v2 / cuMemsetD32_v2_ptds (address: u64, value: u32, count: u64) =>
+    cuMemsetD32_v2 / cuMemsetD32_v2_ptds: (address: u64, value: u32, count: u64) =>
         fill(fill_row("cuMemsetD32", address, value, 4, count), 0, Return::Done);
-    cuMemsetD8Async / cuMemsetD8Async_ptsz (address: u64, value: u8, count: u64, stream: Handle) =>
+    cuMemsetD8Async / cuMemsetD8Async_ptsz: (address: u64, value: u8, count: u64, stream: Handle) =>
         fill(fill_row("cuMemsetD8Async", address, value.into(), 1, count), stream, Return::Queued);
-    cuMemsetD16Async / cuMemsetD16Async_ptsz (address: u64, value: u16, count: u64, stream: Handle) =>
+    cuMemsetD16Async / cuMemsetD16Async_ptsz: (address: u64, value: u16, count: u64, stream: Handle) =>
         fill(fill_row("cuMemsetD16Async", address, value.into(), 2, count), stream, Return::Queued);
-    cuMemsetD32Async / cuMemsetD32Async_ptsz (address: u64, value: u32, count: u64, stream: Handle) =>
+    cuMemsetD32Async / cuMemsetD32Async_ptsz: (address: u64, value: u32, count: u64, stream: Handle) =>
         fill(fill_row("cuMemsetD32Async", address, value, 4, count), stream, Return::Queued);
-    cuMemsetD2D8_v2 / cuMemsetD2D8_v2_ptds (address: u64, pitch: u64, value: u8, width: u64, height: u64) =>
+    cuMemsetD2D8_v2 / cuMemsetD2D8_v2_ptds: (address: u64, pitch: u64, value: u8, width: u64, height: u64) =>
         fill(fill_rows("cuMemsetD2D8", address, pitch, value.into(), 1, [width, height]), 0, Return::Done);
-    cuMemsetD2D16_v2 / cuMemsetD2D16_v2_ptds (address: u64, pitch: u64, value: u16, width: u64, height: u64) =>
+    cuMemsetD2D16_v2 / cuMemsetD2D16_v2_ptds: (address: u64, pitch: u64, value: u16, width: u64, height: u64) =>
         fill(fill_rows("cuMemsetD2D16", address, pitch, value.into(), 2, [width, height]), 0, Return::Done);
-    cuMemsetD2D32_v2 / cuMemsetD2D32_v2_ptds (address: u64, pitch: u64, value: u32, width: u64, height: u64) =>
+    cuMemsetD2D32_v2 / cuMemsetD2D32_v2_ptds: (address: u64, pitch: u64, value: u32, width: u64, height: u64) =>
         fill(fill_rows("cuMemsetD2D32", address, pitch, value, 4, [width, height]), 0, Return::Done);
-    cuMemsetD2D8Async / cuMemsetD2D8Async_ptsz (address: u64, pitch: u64, value: u8, width: u64, height: u64, stream: Handle) =>
+    cuMemsetD2D8Async / cuMemsetD2D8Async_ptsz: (address: u64, pitch: u64, value: u8, width: u64, height: u64, stream: Handle) =>
         fill(fill_rows("cuMemsetD2D8Async", address, pitch, value.into(), 1, [width, height]), stream, Return::Queued);
-    cuMemsetD2D16Async / cuMemsetD2D16Async_ptsz (address: u64, pitch: u64, value: u16, width: u64, height: u64, stream: Handle) =>
+    cuMemsetD2D16Async / cuMemsetD2D16Async_ptsz: (address: u64, pitch: u64, value: u16, width: u64, height: u64, stream: Handle) =>
         fill(fill_rows("cuMemsetD2D16Async", address, pitch, value.into(), 2, [width, height]), stream, Return::Queued);
-    cuMemsetD2D32Async / cuMemsetD2D32Async_ptsz (address: u64, pitch: u64, value: u32, width: u64, height: u64, stream: Handle) =>
+    cuMemsetD2D32Async / cuMemsetD2D32Async_ptsz: (address: u64, pitch: u64, value: u32, width: u64, height: u64, stream: Handle) =>
         fill(fill_rows("cuMemsetD2D32Async", address, pitch, value, 4, [width, height]), stream, Return::Queued);
 }
