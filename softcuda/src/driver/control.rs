@@ -13,12 +13,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Names the sources that a library was built from.
-pub const BUILD: &str = env!("SOFTCUDA_BUILD");
+pub const BUILD: &str = concat!("softcuda build ", env!("SOFTCUDA_BUILD"));
 
-const BUILD_TEXT: &CStr = match CStr::from_bytes_with_nul(concat!(env!("SOFTCUDA_BUILD"), "\0").as_bytes()) {
-    Ok(text) => text,
-    Err(_) => c"",
-};
+const BUILD_TEXT: &CStr =
+    match CStr::from_bytes_with_nul(concat!("softcuda build ", env!("SOFTCUDA_BUILD"), "\0").as_bytes()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    };
 
 /// How long the end of the process waits for work that is still queued.
 const PATIENCE: Duration = Duration::from_secs(5);
