@@ -20,7 +20,19 @@ pub struct Side {
     pub pitch: u64,
     /// Bytes from slice to slice.
     pub slice: u64,
+    /// Whether the client says that the device's memory is meant.
+    pub device: bool,
 }
+
+/// An address, with what the client says that it is.
+#[derive(Clone, Copy)]
+enum Named {
+    Host(u64),
+    Device(u64),
+    Any(u64),
+}
+
+use Named::{Any, Device, Host};
 
 /// A copy of `depth` slices of `height` rows of `width` bytes.
 #[derive(Clone)]
@@ -98,8 +110,11 @@ fn host_bytes<'a>(address: u64, bytes: u64) -> &'a mut [u8] {
 
 impl Copy3 {
     /// A copy of one row.
-    pub fn row(name: &'static str, target: u64, source: u64, bytes: u64) -> Copy3 {
-        let side = |address| Side { address, pitch: bytes, slice: bytes };
+    fn row(name: &'static str, target: Named, source: Named, bytes: u64) -> Copy3 {
+        let side = |named| match named {
+            Host(address) | Any(address) => Side { address, pitch: bytes, slice: bytes, device: false },
+            Device(address) => Side { address, pitch: bytes, slice: bytes, device: true },
+        };
         Copy3 { name, target: side(target), source: side(source), width: bytes, height: 1, depth: 1, staged: None }
     }
 
@@ -118,7 +133,8 @@ impl Copy3 {
         for (side, writes) in [(&self.target, true), (&self.source, false)] {
             let rows = (self.height == 1 || side.pitch >= self.width) && (self.depth == 1 || side.slice >= side.pitch);
             let extent = self.extent(side).filter(|_| rows && side.address != 0).ok_or(Code::INVALID_VALUE)?;
-            if place(driver, side.address) == Place::Device && !is_allocated(driver, side.address, extent) {
+            let device = side.device || place(driver, side.address) == Place::Device;
+            if device && !is_allocated(driver, side.address, extent) {
                 report_stray(driver, self.name, side.address, extent, writes);
                 return Err(Code::INVALID_VALUE);
             }
@@ -316,7 +332,7 @@ impl Side3 {
         let slice = pitch.checked_mul(rows).ok_or(Code::INVALID_VALUE)?;
         let offset = self.z.checked_mul(slice).and_then(|bytes| bytes.checked_add(self.y.checked_mul(pitch)?));
         let address = offset.and_then(|bytes| base.checked_add(bytes)?.checked_add(self.x));
-        Ok(Side { address: address.ok_or(Code::INVALID_VALUE)?, pitch, slice })
+        Ok(Side { address: address.ok_or(Code::INVALID_VALUE)?, pitch, slice, device: self.kind == DEVICE })
     }
 }
 
@@ -406,25 +422,25 @@ fn fill_rows(name: &'static str, address: u64, pitch: u64, value: u32, bytes: u3
 
 api! {
     cuMemcpy / cuMemcpy_ptds: (target: u64, source: u64, bytes: u64) =>
-        copy(Copy3::row("cuMemcpy", target, source, bytes), 0, Return::Done);
+        copy(Copy3::row("cuMemcpy", Any(target), Any(source), bytes), 0, Return::Done);
     cuMemcpyHtoD_v2 / cuMemcpyHtoD_v2_ptds: (target: u64, source: u64, bytes: u64) =>
-        copy(Copy3::row("cuMemcpyHtoD", target, source, bytes), 0, Return::Done);
+        copy(Copy3::row("cuMemcpyHtoD", Device(target), Host(source), bytes), 0, Return::Done);
     cuMemcpyDtoH_v2 / cuMemcpyDtoH_v2_ptds: (target: u64, source: u64, bytes: u64) =>
-        copy(Copy3::row("cuMemcpyDtoH", target, source, bytes), 0, Return::Done);
+        copy(Copy3::row("cuMemcpyDtoH", Host(target), Device(source), bytes), 0, Return::Done);
     cuMemcpyDtoD_v2 / cuMemcpyDtoD_v2_ptds: (target: u64, source: u64, bytes: u64) =>
-        copy(Copy3::row("cuMemcpyDtoD", target, source, bytes), 0, Return::Done);
+        copy(Copy3::row("cuMemcpyDtoD", Device(target), Device(source), bytes), 0, Return::Done);
     cuMemcpyPeer / cuMemcpyPeer_ptds: (target: u64, _to: Handle, source: u64, _from: Handle, bytes: u64) =>
-        copy(Copy3::row("cuMemcpyPeer", target, source, bytes), 0, Return::Done);
+        copy(Copy3::row("cuMemcpyPeer", Device(target), Device(source), bytes), 0, Return::Done);
     cuMemcpyAsync / cuMemcpyAsync_ptsz: (target: u64, source: u64, bytes: u64, stream: Handle) =>
-        copy(Copy3::row("cuMemcpyAsync", target, source, bytes), stream, Return::Queued);
+        copy(Copy3::row("cuMemcpyAsync", Any(target), Any(source), bytes), stream, Return::Queued);
     cuMemcpyHtoDAsync_v2 / cuMemcpyHtoDAsync_v2_ptsz: (target: u64, source: u64, bytes: u64, stream: Handle) =>
-        copy(Copy3::row("cuMemcpyHtoDAsync", target, source, bytes), stream, Return::Queued);
+        copy(Copy3::row("cuMemcpyHtoDAsync", Device(target), Host(source), bytes), stream, Return::Queued);
     cuMemcpyDtoHAsync_v2 / cuMemcpyDtoHAsync_v2_ptsz: (target: u64, source: u64, bytes: u64, stream: Handle) =>
-        copy(Copy3::row("cuMemcpyDtoHAsync", target, source, bytes), stream, Return::Queued);
+        copy(Copy3::row("cuMemcpyDtoHAsync", Host(target), Device(source), bytes), stream, Return::Queued);
     cuMemcpyDtoDAsync_v2 / cuMemcpyDtoDAsync_v2_ptsz: (target: u64, source: u64, bytes: u64, stream: Handle) =>
-        copy(Copy3::row("cuMemcpyDtoDAsync", target, source, bytes), stream, Return::Queued);
+        copy(Copy3::row("cuMemcpyDtoDAsync", Device(target), Device(source), bytes), stream, Return::Queued);
     cuMemcpyPeerAsync / cuMemcpyPeerAsync_ptsz: (target: u64, _to: Handle, source: u64, _from: Handle, bytes: u64, stream: Handle) =>
-        copy(Copy3::row("cuMemcpyPeerAsync", target, source, bytes), stream, Return::Queued);
+        copy(Copy3::row("cuMemcpyPeerAsync", Device(target), Device(source), bytes), stream, Return::Queued);
     cuMemcpy2D_v2 / cuMemcpy2D_v2_ptds: (description: In<Description2>) => copy_2d("cuMemcpy2D", description, 0, Return::Done);
     cuMemcpy2DUnaligned_v2 / cuMemcpy2DUnaligned_v2_ptds: (description: In<Description2>) =>
         copy_2d("cuMemcpy2DUnaligned", description, 0, Return::Done);
