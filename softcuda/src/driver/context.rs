@@ -233,7 +233,7 @@ fn synchronize(handle: Handle) -> Outcome {
 }
 
 fn ask<T: Copy>(handle: Handle, target: Out<T>, answer: impl Fn(&Context) -> T) -> Outcome {
-    target.set(answer(&*given(handle)?.1))
+    target.set(answer(&given(handle)?.1))
 }
 
 fn set_flags(flags: u32) -> Outcome {
