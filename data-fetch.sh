@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Fetches the data sets and verifies them. ./data-fetch.sh --help says how it is used.
+# Fetches the data sets and NVRTC, and verifies them. ./data-fetch.sh --help says how it is used.
 #
 # A file counts as right when the SHA-256 of its uncompressed bytes is the published one: mirrors compress differently.
 # It gets its final name only then, by a rename within its folder: an interrupted run leaves nothing that looks whole.
@@ -9,14 +9,16 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-Usage: ./data-fetch.sh [mnist|fashion-mnist] [--from DIR] [--to DIR]
+Usage: ./data-fetch.sh [mnist|fashion-mnist|nvrtc|nvrtc12] [--from DIR] [--to DIR]
 
-Puts the four files of a data set into DIR/mnist or DIR/fashion-mnist, verified by SHA-256.
+Puts the files of a set into DIR/mnist, DIR/fashion-mnist, DIR/nvrtc or DIR/nvrtc12, verified by SHA-256.
 Files that are already there and right are kept.
 
-  mnist, fashion-mnist  the set (default: mnist)
-  --from DIR            copy from DIR, which holds mnist/ or fashion-mnist/, or the four files themselves;
-                        compressed (.gz) or not. Nothing else is asked
+  mnist, fashion-mnist  the four files of a data set (default: mnist)
+  nvrtc, nvrtc12        NVRTC 13 or 12, NVIDIA's run-time compiler of CUDA C++: its two libraries and their licence,
+                        for Linux on x86_64 or aarch64. Nothing is installed in the system
+  --from DIR            copy from DIR, which holds a folder of the set's name, or the files themselves; those of a
+                        data set compressed (.gz) or not. Nothing else is asked
   --to DIR              where the sets go (default: data, beside this script)
   -h, --help            show this text
 
@@ -26,18 +28,21 @@ Environment:
   LATENT_FASHION_MNIST_MIRRORS  the same for Fashion-MNIST; Debian's package is then not tried
 
 Sources, in this order: LATENT_DATA_FROM; for Fashion-MNIST, Debian's package dataset-fashion-mnist; the mirrors.
-An interrupted download is resumed by the next run.
+An interrupted download from a mirror is resumed by the next run.
+NVRTC comes from LATENT_DATA_FROM or from the Python package nvidia-cuda-nvrtc (or nvidia-cuda-nvrtc-cu12), which pip
+downloads as it is configured.
 
 Exit status: 0 the set is there; 1 it could not be had; 2 wrong usage.
 END
 }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-files="train-images-idx3-ubyte train-labels-idx1-ubyte t10k-images-idx3-ubyte t10k-labels-idx1-ubyte"
+image_files="train-images-idx3-ubyte train-labels-idx1-ubyte t10k-images-idx3-ubyte t10k-labels-idx1-ubyte"
 debian_package=dataset-fashion-mnist
 debian_folder=usr/share/datasets/fashion-mnist
 scratch=""
 incoming=""
+machine=""
 
 note() { printf 'data-fetch: %s\n' "$*" >&2; }
 die() {
@@ -56,6 +61,23 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# set_files SET: the names of its files.
+set_files() {
+    case $1 in
+        nvrtc) echo libnvrtc.so.13 libnvrtc-builtins.so.13.5 License.txt ;;
+        nvrtc12) echo libnvrtc.so.12 libnvrtc-builtins.so.12.9 License.txt ;;
+        *) echo "$image_files" ;;
+    esac
+}
+
+# package SET: the Python package that holds NVRTC, and its version.
+package() {
+    case $1 in
+        nvrtc) echo nvidia-cuda-nvrtc==13.5.37 ;;
+        nvrtc12) echo nvidia-cuda-nvrtc-cu12==12.9.86 ;;
+    esac
+}
+
 # checksum SET FILE: the SHA-256 of the uncompressed file.
 checksum() {
     case $1/$2 in
@@ -67,6 +89,22 @@ checksum() {
         fashion-mnist/train-labels-idx1-ubyte) echo bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9 ;;
         fashion-mnist/t10k-images-idx3-ubyte) echo 5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b ;;
         fashion-mnist/t10k-labels-idx1-ubyte) echo 0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34 ;;
+        nvrtc*/License.txt) echo ad6f5853fba0ca0d159d0f58d49ae49830c2f8c93f7a92648b9ce90adb4c6ccd ;;
+        nvrtc*/*) library_checksum "$machine/$2" ;;
+    esac
+}
+
+# library_checksum MACHINE/FILE: the same for NVRTC's libraries, which differ between machines.
+library_checksum() {
+    case $1 in
+        x86_64/libnvrtc.so.13) echo 98a317ff5d2176dee5a04235c6663f8d553d5ed95b3104cbf7fb198cbf76a10d ;;
+        x86_64/libnvrtc-builtins.so.13.5) echo 6cecb2fd3e562bab1cb1c6e192f8f828157683c8febb22a00e178f9faf4e7f6a ;;
+        x86_64/libnvrtc.so.12) echo 7c67c6b51ea0e0279634cebd676ff7efda1674806444520c84430ad5c35fe625 ;;
+        x86_64/libnvrtc-builtins.so.12.9) echo 6507cf33450cfb22970c2c1e7aa8e7c0a33e39d864720277b05f61a92791e2e8 ;;
+        aarch64/libnvrtc.so.13) echo 2d1f2a63e60c371bf81bf1eecb496635a9667060f24d71ff5997d5b2a8d10e23 ;;
+        aarch64/libnvrtc-builtins.so.13.5) echo 4674c4e8bea0dd5736007dc6afbf7c654ece284c4ed1a1eb55722f18412a0cbb ;;
+        aarch64/libnvrtc.so.12) echo 3a599a1649813776e6852024ba6c3a2fc291a0eab61745864261aa449f8d2b7d ;;
+        aarch64/libnvrtc-builtins.so.12.9) echo fa791107a53e7e38bbcf28cd8223c62bd91445227634537d1e71a4b3cbd6920d ;;
     esac
 }
 
@@ -115,28 +153,42 @@ present() {
 
 all_present() {
     local file
-    for file in $files; do
+    for file in $(set_files "$1"); do
         if ! present "$1" "$file" 2>/dev/null; then return 1; fi
     done
 }
 
 # install_file SOURCE TARGET: a compressed copy of SOURCE under the name TARGET, which appears at once or not at all.
 install_file() {
+    if is_gzip "$1"; then
+        install_copy "$1" "$2"
+        return
+    fi
     incoming=$2.incoming.$$
     local problem
-    if is_gzip "$1"; then
-        problem=$(cp "$1" "$incoming" 2>&1) || die "cannot write $2: ${problem##*: }"
-    else
-        problem=$( { gzip -nc "$1" >"$incoming"; } 2>&1) || die "cannot write $2: ${problem##*: }"
-    fi
-    problem=$( { chmod u+w "$incoming" && mv -f "$incoming" "$2"; } 2>&1) || die "cannot write $2: ${problem##*: }"
+    problem=$( { gzip -nc "$1" >"$incoming"; } 2>&1) || die "cannot write $2: ${problem##*: }"
+    appear "$2"
+}
+
+# install_copy SOURCE TARGET: the same without compressing.
+install_copy() {
+    incoming=$2.incoming.$$
+    local problem
+    problem=$(cp "$1" "$incoming" 2>&1) || die "cannot write $2: ${problem##*: }"
+    appear "$2"
+}
+
+# appear TARGET: gives what came in its name.
+appear() {
+    local problem
+    problem=$( { chmod u+w "$incoming" && mv -f "$incoming" "$1"; } 2>&1) || die "cannot write $1: ${problem##*: }"
     incoming=""
 }
 
 # copy_set SET DIR: installs what is not yet there from DIR/SET or from DIR itself.
 copy_set() {
     local set=$1 file folder source
-    for file in $files; do
+    for file in $image_files; do
         if present "$set" "$file"; then continue; fi
         source=""
         for folder in "$2/$set" "$2"; do
@@ -238,9 +290,16 @@ fetch_file() {
 from_mirrors() {
     command -v curl >/dev/null || die "curl is not installed: install it, or name a folder with the files (--from DIR)"
     local file
-    for file in $files; do
+    for file in $image_files; do
         present "$1" "$file" || fetch_file "$1" "$file" || return 1
     done
+}
+
+# make_folder SET: the folder that the set goes into.
+make_folder() {
+    if ! mkdir -p "$to/$1" 2>/dev/null || [[ ! -w $to/$1 ]]; then
+        die "cannot write to $to/$1: choose another place (--to DIR)"
+    fi
 }
 
 fetch_images() {
@@ -249,9 +308,7 @@ fetch_images() {
         echo "$set: already in $to/$set, verified"
         return
     fi
-    if ! mkdir -p "$to/$set" 2>/dev/null || [[ ! -w $to/$set ]]; then
-        die "cannot write to $to/$set: choose another place (--to DIR)"
-    fi
+    make_folder "$set"
     if [[ -n $from ]]; then
         copy_set "$set" "$from" || die "$set was not copied: mend $from, or leave out --from"
         echo "$set: copied from $from to $to/$set, verified"
@@ -261,6 +318,69 @@ fetch_images() {
         echo "$set: taken from Debian's package $debian_package to $to/$set, verified"
     elif from_mirrors "$set"; then
         echo "$set: downloaded to $to/$set, verified"
+    else
+        die "$set could not be had: try again later, or name a folder that holds the files (--from DIR)"
+    fi
+}
+
+# copy_libraries SET FOLDER...: installs what is not yet there of NVRTC from the folders.
+copy_libraries() {
+    local set=$1 file folder source
+    shift
+    for file in $(set_files "$set"); do
+        if present "$set" "$file"; then continue; fi
+        source=""
+        for folder in "$@"; do
+            if [[ -f $folder/$file ]]; then source=$folder/$file; fi
+        done
+        if [[ -z $source ]]; then
+            note "no $file in $*"
+            return 1
+        fi
+        if ! verified "$source" "$(checksum "$set" "$file")"; then
+            note "$source is not of $(package "$set") (checksum differs): damaged, or of another version"
+            return 1
+        fi
+        install_copy "$source" "$to/$set/$file"
+    done
+}
+
+# from_pip SET: from the wheel of NVIDIA's Python package, which pip downloads and does not install.
+from_pip() {
+    local help="or name a folder that holds the files (--from DIR)"
+    command -v python3 >/dev/null || die "python3 is not installed: install it with pip, $help"
+    python3 -m pip --version >/dev/null 2>&1 ||
+        die "python3 has no pip: install it (on Debian the package python3-pip; elsewhere python3 -m ensurepip), $help"
+    # Beside the target: a temporary folder in memory may be too small.
+    scratch=$(mktemp -d "$to/$1.incoming.XXXXXX") || die "cannot write to $to: choose another place (--to DIR)"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --dest "$scratch" \
+        "$(package "$1")" || {
+        note "pip could not download $(package "$1") for this machine"
+        return 1
+    }
+    python3 -m zipfile -e "$scratch"/*.whl "$scratch/wheel" || die "cannot unpack $(package "$1") in $to: disk full?"
+    copy_libraries "$1" "$scratch"/wheel/nvidia/*/lib "$scratch"/wheel/*.dist-info/licenses
+}
+
+fetch_nvrtc() {
+    local set=$1
+    machine=$(uname -m)
+    case $(uname -s)/$machine in
+        Linux/x86_64 | Linux/aarch64) ;;
+        *) die "NVRTC is for Linux on x86_64 or aarch64, and this is $(uname -s) on $machine" ;;
+    esac
+    if all_present "$set"; then
+        echo "$set: already in $to/$set, verified"
+        return
+    fi
+    make_folder "$set"
+    if [[ -n $from ]]; then
+        copy_libraries "$set" "$from" "$from/$set" || die "$set was not copied: mend $from, or leave out --from"
+        echo "$set: copied from $from to $to/$set, verified"
+    elif [[ -n ${LATENT_DATA_FROM:-} ]] && copy_libraries "$set" "$LATENT_DATA_FROM" "$LATENT_DATA_FROM/$set"; then
+        echo "$set: copied from $LATENT_DATA_FROM to $to/$set, verified"
+    elif from_pip "$set"; then
+        echo "$set: $(package "$set") downloaded to $to/$set, verified"
     else
         die "$set could not be had: try again later, or name a folder that holds the files (--from DIR)"
     fi
@@ -292,5 +412,6 @@ if [[ -n $from && ! -d $from ]]; then die "--from $from: no such folder"; fi
 
 case ${what:=mnist} in
     mnist | fashion-mnist) fetch_images "$what" ;;
-    *) misused "unknown set $what: choose mnist or fashion-mnist" ;;
+    nvrtc | nvrtc12) fetch_nvrtc "$what" ;;
+    *) misused "unknown set $what: choose mnist, fashion-mnist, nvrtc or nvrtc12" ;;
 esac

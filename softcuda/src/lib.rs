@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod cli;
+pub mod counts;
 pub mod driver;
 pub mod exec;
 pub mod library;

@@ -1,6 +1,8 @@
 //! The software device: settings, memory, what the checks know, and the counts. The driver's calls end here.
 
-use crate::check::{Order, Reporter, Sites};
+use crate::check::global::Order;
+use crate::check::{Reporter, Sites};
+use crate::counts::Counts;
 use crate::memory::{Allocation, FreeError, Kind, Memory, OutOfMemory};
 use crate::settings::Settings;
 
@@ -13,6 +15,8 @@ pub struct Machine {
     pub memory: Memory,
     /// Where findings go.
     pub reporter: Reporter,
+    /// What was executed and called.
+    pub counts: Counts,
     /// Every instruction that was loaded.
     pub sites: Sites,
 }
@@ -34,7 +38,13 @@ impl Machine {
     /// The operating system does not give the addresses.
     pub fn new(settings: Settings) -> std::io::Result<Machine> {
         let memory = Memory::new(settings.memory, settings.checks.memory)?;
-        Ok(Machine { memory, reporter: Reporter::new(settings.report.clone()), sites: Sites::default(), settings })
+        Ok(Machine {
+            memory,
+            reporter: Reporter::new(settings.report.clone()),
+            counts: Counts::new(settings.counts.clone()),
+            sites: Sites::default(),
+            settings,
+        })
     }
 
     /// Allocates device memory.
@@ -51,6 +61,14 @@ impl Machine {
     /// Nothing live begins there.
     pub fn free(&self, address: u64) -> Result<Allocation, FreeError> {
         self.memory.free(address)
+    }
+
+    /// Writes the initial value of a module's variable.
+    pub fn initialise(&self, address: u64, bytes: &[u8]) {
+        if let Ok(host) = self.host(address, bytes.len() as u64) {
+            // SAFETY: `host` checked that so many bytes are accessible there.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), host, bytes.len()) };
+        }
     }
 
     /// Copies from the host to device memory on behalf of the driver's call `name`.

@@ -1,6 +1,9 @@
 //! The executor: runs the blocks of a launch, warp by warp.
 
-use crate::check::Order;
+pub mod frame;
+pub mod ops;
+
+use crate::check::global::Order;
 use crate::machine::Machine;
 use crate::program::Program;
 use std::sync::Arc;

@@ -76,7 +76,7 @@ pub fn f32_to_bf16(x: f32, rounding: Rounding) -> u16 {
 /// Rounds to the 10 stored significand bits of `tf32`; the 13 bits below are zero, but for NaN.
 #[inline(always)]
 pub fn f32_to_tf32(x: f32, rounding: Rounding) -> u32 {
-    let bits = (Format::TF32.from_f64(x.into(), rounding) as u32) << 13;
+    let bits = (Format::TF32.round_f64(x.into(), rounding) as u32) << 13;
     if x.is_nan() { CANONICAL_NAN32 } else { bits }
 }
 
@@ -86,19 +86,19 @@ pub fn f64_to_f32(x: f64, rounding: Rounding) -> f32 {
     if rounding == Rounding::NearestEven {
         return canonical32(x as f32);
     }
-    f32::from_bits(Format::F32.from_f64(x, rounding) as u32)
+    f32::from_bits(Format::F32.round_f64(x, rounding) as u32)
 }
 
 /// Rounds to `f16`.
 #[inline(always)]
 pub fn f64_to_f16(x: f64, rounding: Rounding) -> u16 {
-    Format::F16.from_f64(x, rounding) as u16
+    Format::F16.round_f64(x, rounding) as u16
 }
 
 /// Rounds to `bf16`.
 #[inline(always)]
 pub fn f64_to_bf16(x: f64, rounding: Rounding) -> u16 {
-    Format::BF16.from_f64(x, rounding) as u16
+    Format::BF16.round_f64(x, rounding) as u16
 }
 
 /// Replaces negative numbers and negative zero by positive zero (`.relu`); NaN stays.

@@ -35,15 +35,21 @@ pub fn ftz32(x: f32) -> f32 {
 }
 
 /// Replaces any NaN by the canonical one.
+///
+/// On bits, for a compiler may take a choice between two NaNs as floats for no choice at all.
 #[inline(always)]
 pub fn canonical32(x: f32) -> f32 {
-    if x.is_nan() { f32::from_bits(CANONICAL_NAN32) } else { x }
+    let bits = x.to_bits();
+    let is_nan = bits & !SIGN32 > 0x7f80_0000;
+    f32::from_bits(if is_nan { CANONICAL_NAN32 } else { bits })
 }
 
 /// Replaces any NaN by the canonical one.
 #[inline(always)]
 pub fn canonical64(x: f64) -> f64 {
-    if x.is_nan() { f64::from_bits(CANONICAL_NAN64) } else { x }
+    let bits = x.to_bits();
+    let is_nan = bits & !SIGN64 > 0x7ff0_0000_0000_0000;
+    f64::from_bits(if is_nan { CANONICAL_NAN64 } else { bits })
 }
 
 /// Clamps to `[0, 1]`; NaN and negative zero become positive zero.

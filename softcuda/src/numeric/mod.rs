@@ -6,11 +6,13 @@
 //! Flushing of subnormals is the caller's: apply [`float::ftz32`] to the operands and to the result of a `.ftz`
 //! instruction.
 
+pub mod approx;
 pub mod compare;
 pub mod convert;
 pub mod float;
 pub mod half;
 pub mod integer;
+pub mod mma;
 
 #[cfg(test)]
 mod testing;

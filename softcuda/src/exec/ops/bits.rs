@@ -96,10 +96,18 @@ pub fn shift(opcode: &str, ty: Type) -> Option<Handler> {
 /// `shf`.
 pub fn funnel_shift(left: bool, limit: Limit) -> Handler {
     match (left, limit) {
-        (true, Limit::Wrap) => handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::shf_l(a, b, c, Limit::Wrap))),
-        (true, Limit::Clamp) => handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::shf_l(a, b, c, Limit::Clamp))),
-        (false, Limit::Wrap) => handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::shf_r(a, b, c, Limit::Wrap))),
-        (false, Limit::Clamp) => handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::shf_r(a, b, c, Limit::Clamp))),
+        (true, Limit::Wrap) => {
+            handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::shf_l(a, b, c, Limit::Wrap)))
+        }
+        (true, Limit::Clamp) => {
+            handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::shf_l(a, b, c, Limit::Clamp)))
+        }
+        (false, Limit::Wrap) => {
+            handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::shf_r(a, b, c, Limit::Wrap)))
+        }
+        (false, Limit::Clamp) => {
+            handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::shf_r(a, b, c, Limit::Clamp)))
+        }
     }
 }
 
@@ -129,8 +137,8 @@ pub fn insert_field(ty: Type) -> Option<Handler> {
         };
     }
     Some(match ty {
-        Type::B(32) => bfi!(u32, int::bfi32),
-        Type::B(64) => bfi!(u64, int::bfi64),
+        Type::B(32) => bfi!(u32, int::bfi_b32),
+        Type::B(64) => bfi!(u64, int::bfi_b64),
         _ => return None,
     })
 }
@@ -193,10 +201,18 @@ pub fn lop3() -> Handler {
 /// `szext`.
 pub fn sign_extend(ty: Type, limit: Limit) -> Option<Handler> {
     Some(match (ty, limit) {
-        (Type::U(32), Limit::Wrap) => handler!(|f, o, m| map2::<u32, u32, u32>(f, o, m, |a, b| int::szext_u32(a, b, Limit::Wrap))),
-        (Type::U(32), Limit::Clamp) => handler!(|f, o, m| map2::<u32, u32, u32>(f, o, m, |a, b| int::szext_u32(a, b, Limit::Clamp))),
-        (Type::S(32), Limit::Wrap) => handler!(|f, o, m| map2::<i32, u32, i32>(f, o, m, |a, b| int::szext_s32(a, b, Limit::Wrap))),
-        (Type::S(32), Limit::Clamp) => handler!(|f, o, m| map2::<i32, u32, i32>(f, o, m, |a, b| int::szext_s32(a, b, Limit::Clamp))),
+        (Type::U(32), Limit::Wrap) => {
+            handler!(|f, o, m| map2::<u32, u32, u32>(f, o, m, |a, b| int::szext_u32(a, b, Limit::Wrap)))
+        }
+        (Type::U(32), Limit::Clamp) => {
+            handler!(|f, o, m| map2::<u32, u32, u32>(f, o, m, |a, b| int::szext_u32(a, b, Limit::Clamp)))
+        }
+        (Type::S(32), Limit::Wrap) => {
+            handler!(|f, o, m| map2::<i32, u32, i32>(f, o, m, |a, b| int::szext_s32(a, b, Limit::Wrap)))
+        }
+        (Type::S(32), Limit::Clamp) => {
+            handler!(|f, o, m| map2::<i32, u32, i32>(f, o, m, |a, b| int::szext_s32(a, b, Limit::Clamp)))
+        }
         _ => return None,
     })
 }

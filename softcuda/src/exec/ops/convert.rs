@@ -54,8 +54,12 @@ enum Number {
 fn read(ty: Type, bits: u64, imm: u32) -> Number {
     let flush = |x: f32| if imm & FTZ != 0 { fp::ftz32(x) } else { x };
     match ty {
-        Type::U(width) | Type::B(width) => Number::Integer(i128::from(bits << (64 - u32::from(width)) >> (64 - u32::from(width)))),
-        Type::S(width) => Number::Integer(i128::from((bits << (64 - u32::from(width))) as i64 >> (64 - u32::from(width)))),
+        Type::U(width) | Type::B(width) => {
+            Number::Integer(i128::from(bits << (64 - u32::from(width)) >> (64 - u32::from(width))))
+        }
+        Type::S(width) => {
+            Number::Integer(i128::from((bits << (64 - u32::from(width))) as i64 >> (64 - u32::from(width))))
+        }
         Type::F(16) => Number::Float(cv::f16_to_f64(bits as u16)),
         Type::Bf16 => Number::Float(cv::bf16_to_f64(bits as u16)),
         Type::F(64) => Number::Float(f64::from_bits(bits)),
@@ -157,27 +161,51 @@ fn common(to: Type, from: Type, from_wide: bool, to_wide: bool, flags: u32, regi
     const NEAREST: u32 = 0;
     const INTEGRAL_ZERO: u32 = INTEGRAL | 1;
     Some(match (to, from, from_wide, to_wide, flags, register) {
-        (Type::U(64) | Type::S(64), Type::U(32), false, true, 0, 4) => handler!(|f, o, m| map1::<u32, u64>(f, o, m, u64::from)),
-        (Type::S(64) | Type::U(64), Type::S(32), false, true, 0, 4) => handler!(|f, o, m| map1::<i32, i64>(f, o, m, i64::from)),
+        (Type::U(64) | Type::S(64), Type::U(32), false, true, 0, 4) => {
+            handler!(|f, o, m| map1::<u32, u64>(f, o, m, u64::from))
+        }
+        (Type::S(64) | Type::U(64), Type::S(32), false, true, 0, 4) => {
+            handler!(|f, o, m| map1::<i32, i64>(f, o, m, i64::from))
+        }
         (Type::U(32) | Type::S(32), Type::U(64) | Type::S(64), true, false, 0, 2) => {
             handler!(|f, o, m| map1::<u64, u32>(f, o, m, |a| a as u32))
         }
-        (Type::U(32) | Type::S(32), Type::U(16), false, false, 0, 2) => handler!(|f, o, m| map1::<u16, u32>(f, o, m, u32::from)),
+        (Type::U(32) | Type::S(32), Type::U(16), false, false, 0, 2) => {
+            handler!(|f, o, m| map1::<u16, u32>(f, o, m, u32::from))
+        }
         (Type::U(16) | Type::S(16), Type::U(32) | Type::S(32), false, false, 0, 1) => {
             handler!(|f, o, m| map1::<u32, u16>(f, o, m, |a| a as u16))
         }
-        (Type::U(32) | Type::S(32), Type::U(8), false, false, 0, 2) => handler!(|f, o, m| map1::<u8, u32>(f, o, m, u32::from)),
-        (Type::F(32), Type::S(32), false, false, NEAREST, _) => handler!(|f, o, m| map1::<i32, f32>(f, o, m, |a| a as f32)),
-        (Type::F(32), Type::U(32), false, false, NEAREST, _) => handler!(|f, o, m| map1::<u32, f32>(f, o, m, |a| a as f32)),
-        (Type::F(32), Type::U(16), false, false, NEAREST, _) => handler!(|f, o, m| map1::<u16, f32>(f, o, m, f32::from)),
-        (Type::S(32), Type::F(32), false, false, INTEGRAL_ZERO, 2) => handler!(|f, o, m| map1::<f32, i32>(f, o, m, |a| a as i32)),
-        (Type::U(32), Type::F(32), false, false, INTEGRAL_ZERO, 2) => handler!(|f, o, m| map1::<f32, u32>(f, o, m, |a| a as u32)),
-        (Type::F(64), Type::F(32), false, true, NEAREST, _) => handler!(|f, o, m| map1::<f32, f64>(f, o, m, cv::f32_to_f64)),
+        (Type::U(32) | Type::S(32), Type::U(8), false, false, 0, 2) => {
+            handler!(|f, o, m| map1::<u8, u32>(f, o, m, u32::from))
+        }
+        (Type::F(32), Type::S(32), false, false, NEAREST, _) => {
+            handler!(|f, o, m| map1::<i32, f32>(f, o, m, |a| a as f32))
+        }
+        (Type::F(32), Type::U(32), false, false, NEAREST, _) => {
+            handler!(|f, o, m| map1::<u32, f32>(f, o, m, |a| a as f32))
+        }
+        (Type::F(32), Type::U(16), false, false, NEAREST, _) => {
+            handler!(|f, o, m| map1::<u16, f32>(f, o, m, f32::from))
+        }
+        (Type::S(32), Type::F(32), false, false, INTEGRAL_ZERO, 2) => {
+            handler!(|f, o, m| map1::<f32, i32>(f, o, m, |a| a as i32))
+        }
+        (Type::U(32), Type::F(32), false, false, INTEGRAL_ZERO, 2) => {
+            handler!(|f, o, m| map1::<f32, u32>(f, o, m, |a| a as u32))
+        }
+        (Type::F(64), Type::F(32), false, true, NEAREST, _) => {
+            handler!(|f, o, m| map1::<f32, f64>(f, o, m, cv::f32_to_f64))
+        }
         (Type::F(32), Type::F(64), true, false, NEAREST, _) => {
             handler!(|f, o, m| map1::<f64, f32>(f, o, m, |a| fp::canonical32(a as f32)))
         }
-        (Type::F(32), Type::F(16), false, false, NEAREST, _) => handler!(|f, o, m| map1::<u16, f32>(f, o, m, cv::f16_to_f32)),
-        (Type::F(32), Type::Bf16, false, false, NEAREST, _) => handler!(|f, o, m| map1::<u16, f32>(f, o, m, cv::bf16_to_f32)),
+        (Type::F(32), Type::F(16), false, false, NEAREST, _) => {
+            handler!(|f, o, m| map1::<u16, f32>(f, o, m, cv::f16_to_f32))
+        }
+        (Type::F(32), Type::Bf16, false, false, NEAREST, _) => {
+            handler!(|f, o, m| map1::<u16, f32>(f, o, m, cv::bf16_to_f32))
+        }
         _ => return None,
     })
 }

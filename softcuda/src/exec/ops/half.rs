@@ -124,8 +124,8 @@ pub fn unary(opcode: &str, bf16: bool, pair: bool) -> Option<Handler> {
             match opcode {
                 "neg" => of_one!($h, hf::neg),
                 "abs" => of_one!($h, hf::abs),
-                "ex2" => of_one!($h, |a| approximate::<$h>(a, approx::ex2_32)),
-                "tanh" => of_one!($h, |a| approximate::<$h>(a, approx::tanh_32)),
+                "ex2" => of_one!($h, approx::ex2_16::<$h>),
+                "tanh" => of_one!($h, approx::tanh_16::<$h>),
                 _ => return None,
             }
         };
@@ -133,21 +133,16 @@ pub fn unary(opcode: &str, bf16: bool, pair: bool) -> Option<Handler> {
     Some(by_format!(bf16, unary))
 }
 
-/// A function of f32 between two conversions.
-#[inline(always)]
-fn approximate<H: Half>(a: u16, function: impl Fn(f32) -> f32) -> u16 {
-    H::round(f64::from(function(H::to_f32(a))))
-}
-
-/// `fma.rn.f32` with mixed operands does not exist before sm_100; conversions of pairs do: two f32 into a pair of
-/// halves, a the upper one.
+/// `cvt.f16x2.f32` and `cvt.bf16x2.f32`: two f32 into a pair of halves, a the upper one.
 pub fn pack(bf16: bool) -> Handler {
     macro_rules! pack {
         ($convert:path) => {
             handler!(|f, o, m| {
                 let imm = o.imm;
                 map2::<f32, f32, u32>(f, o, m, |a, b| {
-                    let half = |x: f32| $convert(if imm & RELU != 0 { convert::relu32(x) } else { x }, super::float::rounding(imm));
+                    let half = |x: f32| {
+                        $convert(if imm & RELU != 0 { convert::relu32(x) } else { x }, super::float::rounding(imm))
+                    };
                     u32::from(half(a)) << 16 | u32::from(half(b))
                 })
             })

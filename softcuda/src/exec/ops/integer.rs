@@ -71,7 +71,12 @@ pub const CARRY_IN: u32 = 1;
 pub const CARRY_OUT: u32 = 2;
 
 #[inline(always)]
-fn carry_chain<T: Value<Bits = T> + Bits>(f: &mut Frame, o: &Operands, mask: u32, step: impl Fn(T, T, bool) -> (T, bool)) {
+fn carry_chain<T: Value<Bits = T> + Bits>(
+    f: &mut Frame,
+    o: &Operands,
+    mask: u32,
+    step: impl Fn(T, T, bool) -> (T, bool),
+) {
     let (a, b) = (T::read(f, o.a), T::read(f, o.b));
     let carry_in = if o.imm & CARRY_IN != 0 { f.predicates[0] } else { 0 };
     let (mut d, mut carry_out) = ([T::default(); LANES], 0);
@@ -120,8 +125,12 @@ pub fn mad_carrying(half: &str, ty: Type) -> Option<Handler> {
 /// `mul.hi`.
 pub fn mul_hi(ty: Type) -> Option<Handler> {
     Some(match ty {
-        Type::U(16) => handler!(|f, o, m| map2::<u16, u16, u16>(f, o, m, |a, b| ((u32::from(a) * u32::from(b)) >> 16) as u16)),
-        Type::S(16) => handler!(|f, o, m| map2::<i16, i16, i16>(f, o, m, |a, b| ((i32::from(a) * i32::from(b)) >> 16) as i16)),
+        Type::U(16) => {
+            handler!(|f, o, m| map2::<u16, u16, u16>(f, o, m, |a, b| ((u32::from(a) * u32::from(b)) >> 16) as u16))
+        }
+        Type::S(16) => {
+            handler!(|f, o, m| map2::<i16, i16, i16>(f, o, m, |a, b| ((i32::from(a) * i32::from(b)) >> 16) as i16))
+        }
         Type::U(32) => handler!(|f, o, m| map2::<u32, u32, u32>(f, o, m, int::mul_hi_u32)),
         Type::S(32) => handler!(|f, o, m| map2::<i32, i32, i32>(f, o, m, int::mul_hi_s32)),
         Type::U(64) => handler!(|f, o, m| map2::<u64, u64, u64>(f, o, m, int::mul_hi_u64)),
@@ -162,10 +171,18 @@ pub fn mad_hi(ty: Type, saturate: bool) -> Option<Handler> {
         (Type::S(16), _) => handler!(|f, o, m| map3::<i16, i16, i16, i16>(f, o, m, |a, b, c| {
             (((i32::from(a) * i32::from(b)) >> 16) as i16).wrapping_add(c)
         })),
-        (Type::U(32), _) => handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::mul_hi_u32(a, b).wrapping_add(c))),
-        (Type::S(32), _) => handler!(|f, o, m| map3::<i32, i32, i32, i32>(f, o, m, |a, b, c| int::mul_hi_s32(a, b).wrapping_add(c))),
-        (Type::U(64), _) => handler!(|f, o, m| map3::<u64, u64, u64, u64>(f, o, m, |a, b, c| int::mul_hi_u64(a, b).wrapping_add(c))),
-        (Type::S(64), _) => handler!(|f, o, m| map3::<i64, i64, i64, i64>(f, o, m, |a, b, c| int::mul_hi_s64(a, b).wrapping_add(c))),
+        (Type::U(32), _) => {
+            handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, |a, b, c| int::mul_hi_u32(a, b).wrapping_add(c)))
+        }
+        (Type::S(32), _) => {
+            handler!(|f, o, m| map3::<i32, i32, i32, i32>(f, o, m, |a, b, c| int::mul_hi_s32(a, b).wrapping_add(c)))
+        }
+        (Type::U(64), _) => {
+            handler!(|f, o, m| map3::<u64, u64, u64, u64>(f, o, m, |a, b, c| int::mul_hi_u64(a, b).wrapping_add(c)))
+        }
+        (Type::S(64), _) => {
+            handler!(|f, o, m| map3::<i64, i64, i64, i64>(f, o, m, |a, b, c| int::mul_hi_s64(a, b).wrapping_add(c)))
+        }
         _ => return None,
     })
 }
@@ -173,10 +190,18 @@ pub fn mad_hi(ty: Type, saturate: bool) -> Option<Handler> {
 /// `mad.wide`.
 pub fn mad_wide(ty: Type) -> Option<Handler> {
     Some(match ty {
-        Type::U(16) => handler!(|f, o, m| map3::<u16, u16, u32, u32>(f, o, m, |a, b, c| (u32::from(a) * u32::from(b)).wrapping_add(c))),
-        Type::S(16) => handler!(|f, o, m| map3::<i16, i16, i32, i32>(f, o, m, |a, b, c| (i32::from(a) * i32::from(b)).wrapping_add(c))),
-        Type::U(32) => handler!(|f, o, m| map3::<u32, u32, u64, u64>(f, o, m, |a, b, c| (u64::from(a) * u64::from(b)).wrapping_add(c))),
-        Type::S(32) => handler!(|f, o, m| map3::<i32, i32, i64, i64>(f, o, m, |a, b, c| (i64::from(a) * i64::from(b)).wrapping_add(c))),
+        Type::U(16) => handler!(
+            |f, o, m| map3::<u16, u16, u32, u32>(f, o, m, |a, b, c| (u32::from(a) * u32::from(b)).wrapping_add(c))
+        ),
+        Type::S(16) => handler!(
+            |f, o, m| map3::<i16, i16, i32, i32>(f, o, m, |a, b, c| (i32::from(a) * i32::from(b)).wrapping_add(c))
+        ),
+        Type::U(32) => handler!(
+            |f, o, m| map3::<u32, u32, u64, u64>(f, o, m, |a, b, c| (u64::from(a) * u64::from(b)).wrapping_add(c))
+        ),
+        Type::S(32) => handler!(
+            |f, o, m| map3::<i32, i32, i64, i64>(f, o, m, |a, b, c| (i64::from(a) * i64::from(b)).wrapping_add(c))
+        ),
         _ => return None,
     })
 }
@@ -188,11 +213,21 @@ pub fn product24(opcode: &str, half: &str, ty: Type, saturate: bool) -> Option<H
         ("mul24", "hi", Type::U(32), false) => handler!(|f, o, m| map2::<u32, u32, u32>(f, o, m, int::mul24_hi_u32)),
         ("mul24", "lo", Type::S(32), false) => handler!(|f, o, m| map2::<i32, i32, i32>(f, o, m, int::mul24_lo_s32)),
         ("mul24", "hi", Type::S(32), false) => handler!(|f, o, m| map2::<i32, i32, i32>(f, o, m, int::mul24_hi_s32)),
-        ("mad24", "lo", Type::U(32), false) => handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, int::mad24_lo_u32)),
-        ("mad24", "hi", Type::U(32), false) => handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, int::mad24_hi_u32)),
-        ("mad24", "lo", Type::S(32), false) => handler!(|f, o, m| map3::<i32, i32, i32, i32>(f, o, m, int::mad24_lo_s32)),
-        ("mad24", "hi", Type::S(32), false) => handler!(|f, o, m| map3::<i32, i32, i32, i32>(f, o, m, int::mad24_hi_s32)),
-        ("mad24", "hi", Type::S(32), true) => handler!(|f, o, m| map3::<i32, i32, i32, i32>(f, o, m, int::mad24_hi_sat_s32)),
+        ("mad24", "lo", Type::U(32), false) => {
+            handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, int::mad24_lo_u32))
+        }
+        ("mad24", "hi", Type::U(32), false) => {
+            handler!(|f, o, m| map3::<u32, u32, u32, u32>(f, o, m, int::mad24_hi_u32))
+        }
+        ("mad24", "lo", Type::S(32), false) => {
+            handler!(|f, o, m| map3::<i32, i32, i32, i32>(f, o, m, int::mad24_lo_s32))
+        }
+        ("mad24", "hi", Type::S(32), false) => {
+            handler!(|f, o, m| map3::<i32, i32, i32, i32>(f, o, m, int::mad24_hi_s32))
+        }
+        ("mad24", "hi", Type::S(32), true) => {
+            handler!(|f, o, m| map3::<i32, i32, i32, i32>(f, o, m, int::mad24_hi_sat_s32))
+        }
         _ => return None,
     })
 }

@@ -37,17 +37,24 @@ impl Handler {
     }
 }
 
+/// Gives a closure the signature of a handler.
+#[inline(always)]
+pub(crate) fn typed<F: Fn(&mut Frame, &Operands, u32)>(body: F) -> F {
+    body
+}
+
 /// Compiles a closure over (frame, operands, mask) for each vector extension, as a [`Handler`].
 macro_rules! handler {
     ($body:expr) => {{
-        fn base(frame: &mut Frame, operands: &Operands, mask: u32) {
-            let body: fn(&mut Frame, &Operands, u32) = $body;
-            body(frame, operands, mask)
+        use $crate::exec::frame::Frame as HandlerFrame;
+        use $crate::program::instruction::Operands as HandlerOperands;
+        fn base(frame: &mut HandlerFrame, operands: &HandlerOperands, mask: u32) {
+            $crate::exec::ops::typed($body)(frame, operands, mask)
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-        fn v3(frame: &mut Frame, operands: &Operands, mask: u32) {
-            ($body)(frame, operands, mask)
+        fn v3(frame: &mut HandlerFrame, operands: &HandlerOperands, mask: u32) {
+            $crate::exec::ops::typed($body)(frame, operands, mask)
         }
         #[cfg(not(target_arch = "x86_64"))]
         use base as v3;

@@ -33,22 +33,22 @@ impl Format {
 
     /// Rounds an f64; overflow goes where the mode says.
     #[inline(always)]
-    pub fn from_f64(self, x: f64, rounding: Rounding) -> u64 {
+    pub fn round_f64(self, x: f64, rounding: Rounding) -> u64 {
         let negative = x.is_sign_negative();
-        let magnitude = self.unbounded_from_f64(x, rounding);
+        let magnitude = self.unbounded_f64(x, rounding);
         if x.is_nan() { self.nan() } else { self.bounded(negative, magnitude, x.is_infinite(), rounding) }
     }
 
     /// Rounds an integer.
     #[inline(always)]
-    pub fn from_integer(self, negative: bool, magnitude: u64, rounding: Rounding) -> u64 {
+    pub fn round_integer(self, negative: bool, magnitude: u64, rounding: Rounding) -> u64 {
         let rounded = self.unbounded(negative, magnitude, 0, rounding);
         self.bounded(negative, rounded, false, rounding)
     }
 
     /// The bits below the sign of a rounded f64, as if exponents had no upper end.
     #[inline(always)]
-    pub fn unbounded_from_f64(self, x: f64, rounding: Rounding) -> u64 {
+    pub fn unbounded_f64(self, x: f64, rounding: Rounding) -> u64 {
         let bits = x.to_bits();
         let fraction = bits & ((1 << 52) - 1);
         let biased = (bits >> 52 & 0x7ff) as i32;

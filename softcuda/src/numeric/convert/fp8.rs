@@ -14,7 +14,7 @@ const NAN: u8 = 0x7f;
 
 #[inline(always)]
 fn narrowed(x: f32, format: Format, max: u64) -> u8 {
-    let magnitude = format.unbounded_from_f64(x.into(), Rounding::NearestEven).min(max) as u8;
+    let magnitude = format.unbounded_f64(x.into(), Rounding::NearestEven).min(max) as u8;
     let sign = u8::from(x.is_sign_negative()) << 7;
     if x.is_nan() { NAN } else { sign | magnitude }
 }

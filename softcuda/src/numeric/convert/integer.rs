@@ -73,7 +73,7 @@ pub fn int_to_bf16(value: i128, rounding: Rounding) -> u16 {
 #[inline(always)]
 fn rounded(format: Format, value: i128, rounding: Rounding) -> u64 {
     let magnitude = u64::try_from(value.unsigned_abs()).unwrap_or(u64::MAX);
-    format.from_integer(value < 0, magnitude, rounding)
+    format.round_integer(value < 0, magnitude, rounding)
 }
 
 /// An integer of at most 64 bits in `bits` bits: clamped to their range where `saturate` is set, else wrapped.

@@ -146,7 +146,7 @@ fn floats_convert_to_clamped_integers() {
     let mut bits = Bits::new(33);
     for _ in 0..40_000 {
         let value = (bits.integer() as i64 as f64) / f64::from(1 << (bits.u32() % 5));
-        let x = if bits.u32() % 3 == 0 { bits.f64() } else { value };
+        let x = if bits.u32().is_multiple_of(3) { bits.f64() } else { value };
         let single = x as f32;
         for (width, signed) in [8, 16, 32, 64].into_iter().flat_map(|w| [(w, false), (w, true)]) {
             for r in ROUNDINGS {

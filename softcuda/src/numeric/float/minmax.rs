@@ -1,6 +1,6 @@
 //! Minimum and maximum, with every treatment of NaN and sign that PTX has.
 
-use super::{SIGN32, canonical32, canonical64};
+use super::{CANONICAL_NAN32, SIGN32, canonical32, canonical64};
 
 macro_rules! minmax {
     ($float:ident, $canonical:ident; $min:ident, $max:ident) => {
@@ -43,13 +43,13 @@ minmax!(f64, canonical64; min64, max64);
 /// As [`min32`], but NaN where either operand is (`min.NaN`).
 #[inline(always)]
 pub fn min32_nan(a: f32, b: f32) -> f32 {
-    if a.is_nan() | b.is_nan() { canonical32(f32::NAN) } else { min32(a, b) }
+    if a.is_nan() | b.is_nan() { f32::from_bits(CANONICAL_NAN32) } else { min32(a, b) }
 }
 
 /// As [`max32`], but NaN where either operand is (`max.NaN`).
 #[inline(always)]
 pub fn max32_nan(a: f32, b: f32) -> f32 {
-    if a.is_nan() | b.is_nan() { canonical32(f32::NAN) } else { max32(a, b) }
+    if a.is_nan() | b.is_nan() { f32::from_bits(CANONICAL_NAN32) } else { max32(a, b) }
 }
 
 /// The lesser magnitude, negative where the signs differ (`min.xorsign.abs`).
@@ -79,6 +79,6 @@ pub fn max32_nan_xorsign(a: f32, b: f32) -> f32 {
 /// Gives a nonnegative `magnitude` the sign of `a * b`; a NaN stays as it is.
 #[inline(always)]
 fn with_product_sign(magnitude: f32, a: f32, b: f32) -> f32 {
-    let sign = (a.to_bits() ^ b.to_bits()) & SIGN32;
-    if magnitude.is_nan() { magnitude } else { f32::from_bits(magnitude.to_bits() | sign) }
+    let sign = if magnitude.is_nan() { 0 } else { (a.to_bits() ^ b.to_bits()) & SIGN32 };
+    f32::from_bits(magnitude.to_bits() | sign)
 }

@@ -3,7 +3,7 @@
 use super::Parser;
 use super::body::BodyParser;
 use super::module::Linkage;
-use crate::ptx::ast::Function;
+use crate::ptx::ast::{Function, Variable};
 use crate::ptx::error::Error;
 use crate::ptx::lexer::{Kind, Token};
 
@@ -51,7 +51,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Parameters whose names join `declared`.
-    fn named_parameters(&mut self, declared: &mut Vec<Token<'t>>) -> Result<Vec<crate::ptx::ast::Variable>, Error> {
+    fn named_parameters(&mut self, declared: &mut Vec<Token<'t>>) -> Result<Vec<Variable>, Error> {
         let (parameters, names) = self.parameters()?;
         declared.extend(names.into_iter().filter(|name| name.text != "_"));
         Ok(parameters)

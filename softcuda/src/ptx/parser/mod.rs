@@ -15,7 +15,7 @@ use std::collections::HashSet;
 /// The longest text that is parsed, in bytes.
 const TEXT_LIMIT: usize = 64 << 20;
 
-/// Parses a PTX text.
+/// Parses a PTX text of at most 64 MiB.
 ///
 /// Names in inner scopes (`{ .reg .pred p; ... }`) get `#` and the number of the scope behind them, so that all names
 /// of a body differ; `#` stands in no name of a text.
@@ -27,8 +27,12 @@ pub fn parse(text: &str) -> Result<Module, Error> {
     Parser::new(text)?.module()
 }
 
+/// The most tokens of a text. Compiled kernels have four bytes or more for each, and the tree some 80 at most.
+const TOKEN_LIMIT: u32 = 20_000_000;
+
 /// What a text may still take of memory: a few bytes of PTX can ask for a great deal.
 struct Budget {
+    tokens: u32,
     /// Registers in all bodies.
     registers: u64,
     /// Bytes of their names.
@@ -52,13 +56,16 @@ impl<'t> Parser<'t> {
     fn new(text: &'t str) -> Result<Self, Error> {
         let mut lexer = Lexer::new(text);
         let token = lexer.next()?;
-        let budget = Budget { registers: 4_000_000, register_names: 64 << 20, padding: 1 << 20 };
+        let budget = Budget { tokens: TOKEN_LIMIT, registers: 2_000_000, register_names: 64 << 20, padding: 1 << 20 };
         let (defined_variables, defined_functions) = Default::default();
         Ok(Parser { lexer, token, budget, defined_variables, defined_functions })
     }
 
     /// Takes the present token and moves on to the next.
     fn take(&mut self) -> Result<Token<'t>, Error> {
+        let tokens = self.budget.tokens.checked_sub(1);
+        self.budget.tokens =
+            tokens.ok_or_else(|| self.error(format!("more than {TOKEN_LIMIT} tokens: split the module")))?;
         let next = self.lexer.next()?;
         Ok(std::mem::replace(&mut self.token, next))
     }

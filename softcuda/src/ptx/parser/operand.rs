@@ -93,19 +93,22 @@ impl<'t> BodyParser<'_, 't> {
     fn scalar_or_pair(&mut self) -> Result<Operand, Error> {
         let token = self.parser.token;
         let first = self.scalar()?;
-        if !self.parser.at('|') {
+        if !self.parser.accept('|')? {
             return Ok(first);
         }
-        self.parser.take()?;
-        let second = self.parser.token;
-        let pair = Operand::Pair(Box::new(first), Box::new(self.scalar()?));
-        let Operand::Pair(first_part, second_part) = &pair else { return Ok(pair) };
-        for (part, token) in [(first_part, token), (second_part, second)] {
-            if !matches!(**part, Operand::Register(_) | Operand::Sink) {
-                return Err(self.parser.error_at(token, "expected a register or '_' beside '|'"));
-            }
+        self.destination(token, &first)?;
+        let token = self.parser.token;
+        let second = self.scalar()?;
+        self.destination(token, &second)?;
+        Ok(Operand::Pair(Box::new(first), Box::new(second)))
+    }
+
+    /// Checks that a part of a pair, which began at `token`, can be written to.
+    fn destination(&self, token: Token<'t>, part: &Operand) -> Result<(), Error> {
+        match part {
+            Operand::Register(_) | Operand::Sink => Ok(()),
+            _ => Err(self.parser.error_at(token, "expected a register or '_' beside '|'")),
         }
-        Ok(pair)
     }
 
     /// A number, a register, a symbol or `_`.

@@ -23,7 +23,7 @@ pub(super) fn space_of(word: &str) -> Option<Space> {
 }
 
 /// What stands before the names of a declaration.
-struct Kindred {
+struct Specifiers {
     space: Space,
     align: Option<u32>,
     ty: Type,
@@ -41,11 +41,11 @@ struct Shape {
 impl<'t> Parser<'t> {
     /// `.space .align 4 .v2 .b32 name[3] = {...}, ...;` into `variables`; gives the names.
     pub(super) fn variables(&mut self, external: bool, variables: &mut Vec<Variable>) -> Result<Vec<Token<'t>>, Error> {
-        let kindred = self.kindred(external)?;
+        let specifiers = self.specifiers(external)?;
         let mut names = Vec::new();
         loop {
             let name = self.expect_name("the name of a variable")?;
-            let variable = self.variable(&kindred, name)?;
+            let variable = self.variable(&specifiers, name)?;
             variables.push(variable);
             names.push(name);
             if !self.accept(',')? {
@@ -69,13 +69,13 @@ impl<'t> Parser<'t> {
                 Kind::Dot("reg") => return Err(self.error("parameters in registers are not supported: use '.param'")),
                 _ => return Err(self.error("expected a parameter, such as '.param .b32 name'")),
             }
-            let kindred = self.kindred(false)?;
+            let specifiers = self.specifiers(false)?;
             self.pointer()?;
             let name = self.expect_name("the name of a parameter")?;
             if self.at('=') {
                 return Err(self.error("a parameter has no initial value"));
             }
-            parameters.push(self.variable(&kindred, name)?);
+            parameters.push(self.variable(&specifiers, name)?);
             names.push(name);
             if !self.list_goes_on(')')? {
                 return Ok((parameters, names));
@@ -84,7 +84,7 @@ impl<'t> Parser<'t> {
     }
 
     /// The state space, the alignment, the attributes and the type of a declaration.
-    fn kindred(&mut self, external: bool) -> Result<Kindred, Error> {
+    fn specifiers(&mut self, external: bool) -> Result<Specifiers, Error> {
         let space = match self.token.kind {
             Kind::Dot(word) => space_of(word),
             _ => None,
@@ -102,7 +102,7 @@ impl<'t> Parser<'t> {
             }
         }
         let ty = self.stored_type()?;
-        Ok(Kindred { space, align, ty, vector, external })
+        Ok(Specifiers { space, align, ty, vector, external })
     }
 
     fn stored_type(&mut self) -> Result<Type, Error> {
@@ -176,32 +176,32 @@ impl<'t> Parser<'t> {
     }
 
     /// What follows the name of a variable: dimensions and the initial value.
-    fn variable(&mut self, kindred: &Kindred, name: Token<'t>) -> Result<Variable, Error> {
+    fn variable(&mut self, specifiers: &Specifiers, name: Token<'t>) -> Result<Variable, Error> {
         if self.at('<') {
             return Err(self.error("only registers are numbered by '<N>': declare an array"));
         }
-        let mut shape = self.shape(kindred)?;
-        let initial = if self.accept('=')? { self.initial(kindred, &mut shape)? } else { Vec::new() };
-        let element = u64::from(kindred.ty.bytes());
+        let mut shape = self.shape(specifiers)?;
+        let initial = if self.accept('=')? { self.initial(specifiers, &mut shape)? } else { Vec::new() };
+        let element = u64::from(specifiers.ty.bytes());
         let size = shape.dimensions.iter().try_fold(element, |size, n| size.checked_mul(*n));
         let size = size.filter(|size| *size <= SIZE_LIMIT).ok_or_else(|| {
             self.error_at(name, format!("this variable takes more than {SIZE_LIMIT} bytes: make it smaller"))
         })?;
         Ok(Variable {
             name: name.text.to_owned(),
-            space: kindred.space,
-            align: kindred.align.unwrap_or(kindred.ty.bytes() * kindred.vector),
-            ty: kindred.ty,
+            space: specifiers.space,
+            align: specifiers.align.unwrap_or(specifiers.ty.bytes() * specifiers.vector),
+            ty: specifiers.ty,
             size,
             unsized_array: shape.unsized_array,
             initial,
-            external: kindred.external,
+            external: specifiers.external,
             position: name.position,
         })
     }
 
     /// `[2][3]`, or `[]` for the first.
-    fn shape(&mut self, kindred: &Kindred) -> Result<Shape, Error> {
+    fn shape(&mut self, specifiers: &Specifiers) -> Result<Shape, Error> {
         let (mut dimensions, mut unsized_array) = (Vec::new(), false);
         while self.at('[') {
             if dimensions.len() == DIMENSION_LIMIT {
@@ -222,15 +222,15 @@ impl<'t> Parser<'t> {
             }
             self.expect(']', "after the length of an array")?;
         }
-        if kindred.vector > 1 {
-            dimensions.push(u64::from(kindred.vector));
+        if specifiers.vector > 1 {
+            dimensions.push(u64::from(specifiers.vector));
         }
         Ok(Shape { dimensions, unsized_array })
     }
 
     /// What follows the equals sign; gives an array without a length the one of its value.
-    fn initial(&mut self, kindred: &Kindred, shape: &mut Shape) -> Result<Vec<Initial>, Error> {
-        if kindred.external || !matches!(kindred.space, Space::Global | Space::Const) {
+    fn initial(&mut self, specifiers: &Specifiers, shape: &mut Shape) -> Result<Vec<Initial>, Error> {
+        if specifiers.external || !matches!(specifiers.space, Space::Global | Space::Const) {
             return Err(
                 self.error("only '.global' and '.const' variables that are not '.extern' have an initial value")
             );
@@ -239,11 +239,11 @@ impl<'t> Parser<'t> {
             if !shape.dimensions.is_empty() {
                 return Err(self.error("the initial value of an array stands in braces"));
             }
-            return Ok(vec![self.initial_element(kindred.ty)?]);
+            return Ok(vec![self.initial_element(specifiers.ty)?]);
         }
         let mut elements = Vec::new();
         let token = self.token;
-        self.initial_list(kindred.ty, &shape.dimensions, &mut elements)?;
+        self.initial_list(specifiers.ty, &shape.dimensions, &mut elements)?;
         if shape.unsized_array {
             let row = shape.dimensions[1..].iter().try_fold(1_u64, |row, n| row.checked_mul(*n)).unwrap_or(u64::MAX);
             shape.dimensions[0] = (elements.len() as u64).div_ceil(row.max(1));
@@ -302,10 +302,11 @@ impl<'t> Parser<'t> {
         let negative = self.accept('-')?;
         let value = self.token;
         let bits = match value.kind {
-            Kind::Integer(magnitude) => integer_bits(ty, negative, magnitude)
-                .ok_or_else(|| self.error_at(token, format!("this integer does not fit the type {ty:?}")))?,
+            Kind::Integer(magnitude) => integer_bits(ty, negative, magnitude).ok_or_else(|| {
+                self.error_at(token, "this integer does not fit the variable's type: use a wider type")
+            })?,
             Kind::Float32(_) | Kind::Float64(_) => float_bits(ty, negative, value.kind).ok_or_else(|| {
-                self.error_at(token, format!("the type {ty:?} cannot hold this number: write its bits as an integer"))
+                self.error_at(token, "the variable's type cannot hold this number: write its bits as an integer")
             })?,
             _ => return Err(self.error("expected an initial value: a number, a symbol or 'generic(symbol)'")),
         };
