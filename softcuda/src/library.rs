@@ -2,11 +2,11 @@
 //! it for what it found. The library has its own state; that of this crate, linked into a program, is another.
 
 use crate::check::Report;
+use crate::counts::{LaunchCounts, Summary};
 use crate::driver::BUILD;
 use crate::settings::Settings;
 use libloading::os::unix::{Library as Handle, RTLD_GLOBAL, RTLD_NOW, Symbol};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, c_char};
 use std::io;
@@ -140,12 +140,20 @@ impl Library {
         self.ask("softcuda_reports_json")
     }
 
-    /// All counts so far.
+    /// All counts so far: sums by kernel, and calls of the driver by name.
     ///
     /// # Errors
     /// The library is of another build.
-    pub fn counts(&self) -> Result<Value, LibraryError> {
+    pub fn counts(&self) -> Result<Summary, LibraryError> {
         self.ask("softcuda_counts_json")
+    }
+
+    /// The counts of each launch so far.
+    ///
+    /// # Errors
+    /// The library is of another build.
+    pub fn launches(&self) -> Result<Vec<LaunchCounts>, LibraryError> {
+        self.ask("softcuda_launches_json")
     }
 
     /// How often each function of the driver was called.
@@ -153,11 +161,7 @@ impl Library {
     /// # Errors
     /// The library is of another build.
     pub fn calls(&self) -> Result<BTreeMap<String, u64>, LibraryError> {
-        #[derive(serde::Deserialize)]
-        struct Counts {
-            calls: BTreeMap<String, u64>,
-        }
-        Ok(self.ask::<Counts>("softcuda_counts_json")?.calls)
+        Ok(self.counts()?.calls)
     }
 
     /// Forgets all findings.

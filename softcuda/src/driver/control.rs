@@ -5,10 +5,13 @@ use super::entries;
 use super::queue::Ticket;
 use super::state::{Driver, configure, configured, lock};
 use crate::check::{Check, Report};
+use crate::counts::{LaunchCounts, Summary};
 use crate::settings::Settings;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char};
-use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -42,12 +45,8 @@ extern "C" fn finish() {
         report_leaks(driver, allocations.into_iter().chain(pinned));
     }
     driver.machine.reporter.flush();
-    if let Some(path) = &driver.machine.settings.counts {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        if let Err(error) = file.and_then(|mut file| writeln!(file, "{}", counts())) {
-            eprintln!("softcuda: the counts cannot be written to {}: {error}", path.display());
-        }
-    }
+    driver.machine.counts.add_calls(calls());
+    driver.machine.counts.finish();
 }
 
 /// Reports allocations that are alive at the end of their context, if memory is checked.
@@ -76,24 +75,28 @@ pub fn report_leaks(driver: &Driver, addresses: impl Iterator<Item = u64>) {
 }
 
 /// Every driver call by name, with how often it was made.
-fn calls() -> Map<String, Value> {
+fn calls() -> BTreeMap<String, u64> {
     let made = entries().filter(|entry| entry.count() > 0);
-    made.map(|entry| (entry.name.to_owned(), Value::from(entry.count()))).collect()
+    made.map(|entry| (entry.name.to_owned(), entry.count())).collect()
 }
 
-fn counts() -> Value {
-    json!({ "calls": calls() })
+fn counts() -> Summary {
+    let kernels = configured().map(|driver| driver.machine.counts.summary().kernels).unwrap_or_default();
+    Summary { kernels, calls: calls() }
 }
 
-fn reports() -> Value {
-    let known = configured().map(|driver| driver.machine.reporter.snapshot()).unwrap_or_default();
-    serde_json::to_value(known).unwrap_or_default()
+fn launches() -> Vec<Arc<LaunchCounts>> {
+    configured().map(|driver| driver.machine.counts.launches()).unwrap_or_default()
+}
+
+fn reports() -> Vec<Report> {
+    configured().map(|driver| driver.machine.reporter.snapshot()).unwrap_or_default()
 }
 
 /// Writes JSON text into a buffer of `capacity` bytes, if it is one; returns the bytes that all of it takes with its
 /// final zero.
-fn answer(target: Out<u8>, capacity: usize, value: &Value) -> usize {
-    let text = value.to_string();
+fn answer(target: Out<u8>, capacity: usize, value: &impl Serialize) -> usize {
+    let text = serde_json::to_string(value).unwrap_or_default();
     if capacity > text.len() {
         let _ = answer_text(target, capacity, &text);
     }
@@ -140,6 +143,13 @@ unsafe extern "C" fn softcuda_counts_json(target: Out<u8>, capacity: usize) -> u
     answer(target, capacity, &counts())
 }
 
+/// The counts of each launch so far, as a JSON array.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn softcuda_launches_json(target: Out<u8>, capacity: usize) -> usize {
+    let launches = launches();
+    answer(target, capacity, &launches.iter().map(AsRef::as_ref).collect::<Vec<&LaunchCounts>>())
+}
+
 /// Forgets the findings.
 #[unsafe(no_mangle)]
 extern "C" fn softcuda_reset_reports() {
@@ -152,4 +162,7 @@ extern "C" fn softcuda_reset_reports() {
 #[unsafe(no_mangle)]
 extern "C" fn softcuda_reset_counts() {
     entries().for_each(|entry| entry.calls.store(0, Ordering::Relaxed));
+    if let Some(driver) = configured() {
+        driver.machine.counts.reset();
+    }
 }
