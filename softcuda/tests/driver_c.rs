@@ -1,5 +1,7 @@
 //! A plain C program, built without CUDA's headers and linked with the library as with `-lcuda`.
 
+#![allow(clippy::unwrap_used, reason = "a failure of the test's own helpers is a failure of the test")]
+
 use softcuda::settings::{Checks, Settings};
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -84,6 +86,12 @@ fn images_that_cannot_be_loaded_are_told_apart() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), ".version 8.0\n.target sm_80\n.address_size 64\n").unwrap();
     let Some(output) = run(&["images", file.path().to_str().unwrap()], &Settings::default()) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn ptx_newer_than_the_setting_is_refused() {
+    let Some(output) = run(&["newer"], &Settings { ptx: Some((7, 8)), ..Settings::default() }) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

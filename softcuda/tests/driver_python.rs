@@ -1,6 +1,8 @@
 //! NVIDIA's `cuda-bindings` for Python, which resolve every function through `cuGetProcAddress_v2`. They are looked for
 //! with the Python that `SOFTCUDA_PYTHON` names, else `python3`.
 
+#![allow(clippy::unwrap_used, reason = "a failure of the test's own helpers is a failure of the test")]
+
 use softcuda::settings::Settings;
 use std::ffi::OsString;
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! The shared library from the outside: who finds it, and who refuses it.
 
+#![allow(clippy::unwrap_used, reason = "a failure of the test's own helpers is a failure of the test")]
+
 use softcuda::settings::Settings;
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -9,7 +9,7 @@ use super::queue::{Queue, Task, Ticket};
 use super::state::{Driver, Handle, driver, lock, merge, new_handle};
 use crate::check::Order;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The handle of the legacy default stream.
@@ -52,6 +52,8 @@ pub struct Stream {
     pub queue: Arc<Queue>,
     /// Its place in time.
     pub clock: Mutex<Clock>,
+    /// Whether the client destroyed it; it stays until its work is done.
+    destroyed: AtomicBool,
     /// The capture that it takes part in.
     pub capturing: Mutex<Option<Capturing>>,
 }
@@ -67,6 +69,7 @@ impl Stream {
             context,
             queue: Arc::default(),
             clock: Mutex::default(),
+            destroyed: AtomicBool::new(false),
             capturing: Mutex::default(),
         }
     }
@@ -83,8 +86,8 @@ impl Stream {
 
     /// Waits for all its work and lets the host know what that means.
     pub fn finish(&self, driver: &Driver) {
-        let (ticket, clock) = (self.queue.ticket(), lock(&self.clock).clone());
-        ticket.wait();
+        let clock = lock(&self.clock).clone();
+        self.queue.ticket().wait();
         driver.learn(&clock.after, self.number, clock.issued);
     }
 }
@@ -222,11 +225,13 @@ fn destroy(handle: Handle) -> Outcome {
         return Err(Code::INVALID_HANDLE);
     }
     let stream = driver.streams.remove(handle)?;
+    stream.destroyed.store(true, Ordering::Release);
     if let Some(capturing) = lock(&stream.capturing).take() {
         capturing.capture.invalidate();
     }
     if let Ok(context) = driver.contexts.get(stream.context) {
-        lock(&context.streams).created.retain(|other| other.handle != handle);
+        let gone = |other: &Stream| other.destroyed.load(Ordering::Acquire) && other.queue.ticket().is_done();
+        lock(&context.streams).created.retain(|other| !gone(other));
     }
     Ok(())
 }

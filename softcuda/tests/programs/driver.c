@@ -269,6 +269,17 @@ static void asynchronous(void) {
     IS(cuEventDestroy_v2(after), 400);
     OK(cuStreamDestroy_v2(other));
     IS(cuStreamSynchronize(other), 400);
+
+    /* A destroyed stream's work is still done, and the context waits for it. */
+    close_gate();
+    OK(cuLaunchHostFunc(stream, wait_for_gate, NULL));
+    OK(cuMemsetD32Async(a, 11, 1, stream));
+    OK(cuMemcpyDtoHAsync_v2(pinned, a, 4, stream));
+    OK(cuStreamDestroy_v2(stream));
+    IS(*pinned, 9);
+    open_gate();
+    OK(cuCtxSynchronize());
+    IS(*pinned, 11);
 }
 
 /* The legacy default stream and blocking streams wait for each other; others do not. */
@@ -448,12 +459,27 @@ static void images(const char *file) {
     IS(cuModuleLoadDataEx(&module, "\177ELF\2\1\1", 2, options, values), 209);
     IS(strstr(log, "PTX") != NULL, 1);
     IS(cuModuleLoadDataEx(&module, "", 2, options, values), 200);
+    IS(cuModuleLoadDataEx(&module, ".version 8.0\n.target sm_80\n.address_size 64\n.entry k() { conjure; }", 2, options,
+                          values), 218);
+    IS(strstr(log, "conjure") != NULL && strstr(log, "4") != NULL, 1);
     IS(cuModuleLoad(&module, "/no/such/file.ptx"), 301);
     IS(cuModuleLoad(&module, file), 0);
     IS(cuModuleGetFunction(&function, module, "no_such_kernel"), 500);
     OK(cuModuleUnload(module));
     IS(cuModuleUnload(module), 400);
     IS(cuLaunchKernel(NULL, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL), 400);
+}
+
+/* The image's version is newer than SOFTCUDA_PTX, and the log says what helps. */
+static void newer(void) {
+    start();
+    CUmodule module;
+    char log[256] = "";
+    int options[2] = {5, 6};
+    void *values[2] = {log, (void *)(uintptr_t)sizeof log};
+    IS(cuModuleLoadDataEx(&module, ".version 8.0\n.target sm_80\n.address_size 64\n", 2, options, values), 222);
+    IS(strstr(log, "SOFTCUDA_PTX") != NULL, 1);
+    OK(cuModuleLoadDataEx(&module, ".version 7.8\n.target sm_80\n.address_size 64\n", 2, options, values));
 }
 
 static void out_of_memory(void) {
@@ -486,6 +512,7 @@ int main(int argc, char **argv) {
     else if (!strcmp(what, "capture")) capture();
     else if (!strcmp(what, "graph")) graph();
     else if (!strcmp(what, "images")) images(argv[2]);
+    else if (!strcmp(what, "newer")) newer();
     else if (!strcmp(what, "out_of_memory")) out_of_memory();
     else if (!strcmp(what, "leak")) leak();
     else if (!strcmp(what, "init")) return cuInit(0);
