@@ -7,4 +7,5 @@ pub mod report;
 pub mod shared;
 mod written;
 
+pub use global::Order;
 pub use report::{Batch, Check, Other, Report, Reporter, Site, Sites, Source};

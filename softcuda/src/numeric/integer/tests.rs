@@ -218,8 +218,8 @@ fn searches_and_counts_agree_with_a_scan_of_the_bits() {
         check(64, bit(a, 63), bfind_s64(a as i64, false), bfind_s64(a as i64, true));
         assert_eq!(clz32(a as u32), top(32, 0).map_or(32, |i| 31 - i));
         assert_eq!(clz64(a), top(64, 0).map_or(64, |i| 63 - i));
-        assert_eq!(u64::from(popc32(a as u32)), (0..32).map(|i| bit(a, i)).sum());
-        assert_eq!(u64::from(popc64(a)), (0..64).map(|i| bit(a, i)).sum());
+        assert_eq!(u64::from(popc32(a as u32)), (0..32).map(|i| bit(a, i)).sum::<u64>());
+        assert_eq!(u64::from(popc64(a)), (0..64).map(|i| bit(a, i)).sum::<u64>());
         assert_eq!(u64::from(brev32(a as u32)), from_bits(32, |i| bit(a, 31 - i)));
         assert_eq!(brev64(a), from_bits(64, |i| bit(a, 63 - i)));
     }
@@ -256,7 +256,7 @@ fn prmt_follows_its_table_in_every_mode() {
 fn lop3_looks_every_bit_up_in_its_table() {
     let (a, b, c) = (0xf0, 0xcc, 0xaa);
     for table in 0..=255u8 {
-        assert_eq!(lop3(a, b, c, table) & 0xff, table.into());
+        assert_eq!(lop3(a, b, c, table) & 0xff, u32::from(table));
     }
     let mut bits = Bits::new(19);
     for _ in 0..200 {

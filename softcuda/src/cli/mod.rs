@@ -1,0 +1,26 @@
+//! The command line.
+
+pub mod exec;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A CUDA driver in software: runs, checks and counts every kernel on a machine without a GPU.
+#[derive(Debug, Parser)]
+#[command(name = "softcuda", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Exec(exec::Arguments),
+}
+
+/// Does what the command line says.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match &arguments.command {
+        Command::Exec(arguments) => exec::run(arguments),
+    }
+}
