@@ -1,6 +1,7 @@
 //! A CUDA driver in software: it runs, checks and counts every kernel on a machine without a GPU.
 
 pub mod check;
+pub mod chip;
 pub mod cli;
 pub mod counts;
 pub mod driver;

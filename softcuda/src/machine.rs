@@ -2,9 +2,9 @@
 
 use crate::check::global::{GlobalShadow, Kind as AccessKind, Order, Race, RacingAccess};
 use crate::check::{Check, Other, Report, Reporter, Sites};
+use crate::chip::Chip;
 use crate::counts::Counts;
 use crate::memory::{Allocation, DEVICE_BASE, FreeError, Kind, Memory, OutOfMemory};
-use crate::program::Kernel;
 use crate::settings::Settings;
 
 /// One device.
@@ -34,49 +34,6 @@ pub struct OutOfBounds {
     pub bytes: u64,
 }
 
-/// What a multiprocessor of a compute capability has room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Warps.
-    pub warps: u32,
-    /// Blocks.
-    pub blocks: u32,
-    /// Registers of 32 bits.
-    pub registers: u32,
-    /// Bytes of shared memory.
-    pub shared: u32,
-    /// Bytes of shared memory of one block, when it asks for them.
-    pub shared_of_block: u32,
-    /// Bytes of shared memory that the driver keeps for itself in every block.
-    pub shared_reserved: u32,
-}
-
-impl Limits {
-    /// The limits of a compute capability, by the table of the CUDA programming guide.
-    pub fn of(compute_capability: (u32, u32)) -> Limits {
-        let (warps, blocks, shared, shared_of_block) = match compute_capability {
-            (7, _) => (32, 16, 64, 64),
-            (8, 0) => (64, 32, 164, 163),
-            (8, 7) => (48, 16, 164, 163),
-            (8, 9) => (48, 24, 100, 99),
-            (8, _) => (48, 16, 100, 99),
-            _ => (64, 32, 228, 227),
-        };
-        let reserved = if compute_capability.0 >= 8 { 1024 } else { 0 };
-        Limits {
-            warps,
-            blocks,
-            registers: 65536,
-            shared: shared << 10,
-            shared_of_block: shared_of_block << 10,
-            shared_reserved: reserved,
-        }
-    }
-}
-
-/// Multiprocessors of the software device, whatever its compute capability: few, so that grids of some size fill it.
-const MULTIPROCESSORS: u32 = 16;
-
 impl Machine {
     /// A device as `settings` describe it.
     ///
@@ -90,27 +47,9 @@ impl Machine {
         Ok(Machine { memory, reporter, counts, sites: Sites::default(), shadow, settings })
     }
 
-    /// Its multiprocessors.
-    pub fn multiprocessors(&self) -> u32 {
-        MULTIPROCESSORS
-    }
-
-    /// What each of them has room for.
-    pub fn limits(&self) -> Limits {
-        Limits::of(self.settings.compute_capability)
-    }
-
-    /// Blocks of `threads` threads that fit on a multiprocessor, and the share of its warps that they fill. Registers
-    /// are those of [`Kernel::registers`], an estimate.
-    pub fn occupancy(&self, kernel: &Kernel, threads: u32, dynamic_shared: u32) -> (u32, f64) {
-        let limits = self.limits();
-        let warps = threads.div_ceil(32).max(1);
-        // Registers are given out to warps in units of 256, shared memory to blocks in units of 128 bytes.
-        let registers = (kernel.registers * 32).next_multiple_of(256) * warps;
-        let shared = (kernel.shared_bytes + dynamic_shared + limits.shared_reserved).next_multiple_of(128);
-        let by_shared = if shared == 0 { u32::MAX } else { limits.shared / shared };
-        let blocks = limits.blocks.min(limits.warps / warps).min(limits.registers / registers.max(1)).min(by_shared);
-        (blocks, f64::from(blocks * warps) / f64::from(limits.warps))
+    /// The chip that it stands for.
+    pub fn chip(&self) -> Chip {
+        Chip::of(self.settings.compute_capability)
     }
 
     /// Allocates device memory, which nothing has written yet.
@@ -140,18 +79,6 @@ impl Machine {
             self.reporter.flush();
         }
         freed
-    }
-
-    /// Reports every allocation that is still there, if memory is checked: a context ends.
-    pub fn report_leaks(&self) {
-        if !self.settings.checks.memory {
-            return;
-        }
-        for allocation in self.memory.live().iter().filter(|allocation| allocation.kind == Kind::Device) {
-            let message = format!("allocation {} of {} bytes was never freed", allocation.number, allocation.bytes);
-            self.reporter.add(host_report(Check::Leak, "cuCtxDestroy", allocation.start, message));
-        }
-        self.reporter.flush();
     }
 
     /// Writes the initial value of a module's variable.

@@ -1,10 +1,10 @@
 //! The device: its name, size and attributes.
 
 use super::abi::{Out, Text, answer_text, api};
-use super::chip::{BLOCK, Chip, GRID, REGISTERS, SHARED_PER_BLOCK, THREADS_PER_BLOCK};
 use super::code::{Code, Outcome};
 use super::context::device;
 use super::state::{Driver, driver, initialise};
+use crate::chip::{BLOCK, Chip, GRID, REGISTERS, SHARED_PER_BLOCK, THREADS_PER_BLOCK};
 
 /// The version of the interface that is offered.
 const VERSION: i32 = 13000;

@@ -1,13 +1,13 @@
 //! Launches, and how many blocks fit.
 
 use super::abi::{In, Out, api};
-use super::chip::{BLOCK, Chip, GRID, THREADS_PER_BLOCK};
 use super::code::{Code, Outcome};
 use super::context::current;
 use super::module::Function;
 use super::operation::{KernelCall, Operation};
 use super::state::{Driver, Handle};
 use super::stream;
+use crate::chip::{BLOCK, Chip, GRID, THREADS_PER_BLOCK};
 use std::sync::Arc;
 
 /// A launch as the client describes it.

@@ -6,7 +6,6 @@
 
 mod abi;
 mod capture;
-pub mod chip;
 mod code;
 mod context;
 mod control;

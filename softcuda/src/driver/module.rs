@@ -1,10 +1,10 @@
 //! Modules, libraries and kernels.
 
 use super::abi::{In, Out, Text, api};
-use super::chip::{Chip, SHARED_PER_BLOCK};
 use super::code::{Code, Outcome};
 use super::context::{Context, current, device};
 use super::state::{Driver, Handle, driver, lock};
+use crate::chip::{Chip, SHARED_PER_BLOCK};
 use crate::program::{Kernel, LoadError, Program};
 use std::collections::BTreeMap;
 use std::ffi::CString;

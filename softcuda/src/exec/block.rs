@@ -246,9 +246,9 @@ fn special_value(context: &Context<'_>, special: Special, warp: u32, lane: u32, 
         Special::Multiprocessor => {
             let [x, y, _] = context.launch.grid.map(u64::from);
             let [i, j, k] = block.map(u64::from);
-            (i + x * (j + y * k)) % u64::from(context.machine.multiprocessors())
+            (i + x * (j + y * k)) % u64::from(context.machine.chip().multiprocessors)
         }
-        Special::Multiprocessors => u64::from(context.machine.multiprocessors()),
+        Special::Multiprocessors => u64::from(context.machine.chip().multiprocessors),
         Special::Grid => context.launch.order.sequence,
         Special::LaneMask(kind) => {
             let below = (1u64 << lane) - 1;

@@ -133,6 +133,13 @@ impl<'a> Context<'a> {
         Other { kind: kind.to_owned(), ..machine::other_of(&self.machine.sites, &access) }
     }
 
+    /// The share of a multiprocessor's warps that blocks of this launch fill; by the estimate of its registers.
+    fn occupancy(&self) -> f64 {
+        let chip = self.machine.chip();
+        let blocks = chip.occupancy(self.threads, self.kernel.registers, self.shared_bytes);
+        f64::from(blocks * self.warps) / f64::from(chip.threads / 32)
+    }
+
     /// Hands over findings and counts.
     pub fn finish(self, tally: Tally) -> Result<(), Fault> {
         let counts = LaunchCounts {
@@ -140,7 +147,7 @@ impl<'a> Context<'a> {
             grid: self.launch.grid,
             block: self.launch.block,
             shared_bytes: self.shared_bytes,
-            theoretical_occupancy: self.machine.occupancy(self.kernel, self.threads, self.launch.shared_bytes).1,
+            theoretical_occupancy: self.occupancy(),
             ..tally.finish(self.program)
         };
         self.machine.counts.add(counts);
