@@ -95,7 +95,8 @@ fn upper_operand(x: f64) -> f64 {
 /// Rounds to the upper word and flushes a subnormal.
 #[inline(always)]
 fn upper_word(x: f64) -> f64 {
-    let rounded = f64::from_bits((x.to_bits() + (1 << 31)) >> 32 << 32);
+    // Only a NaN wraps, and it is not used.
+    let rounded = f64::from_bits(x.to_bits().wrapping_add(1 << 31) >> 32 << 32);
     canonical64(if x.is_nan() { x } else { flushed(rounded) })
 }
 
