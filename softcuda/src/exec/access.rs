@@ -1,13 +1,12 @@
 //! From addresses to host memory: bounds, alignment, what the checks want to know, and traffic.
 
 use super::Fault;
-use super::block::Block;
 use super::frame::{FULL, LANES};
-use super::warp::{Warp, lanes};
-use super::worker::{At, Worker, read_register, space_of};
+use super::warp::lanes;
+use super::worker::{Spot, Worker, read_register, space_of};
+use crate::check::Check;
 use crate::check::global::{self, Kind};
 use crate::check::shared::{self, Flaw};
-use crate::check::{Check, Site};
 use crate::counts::{SECTOR, Traffic};
 use crate::machine;
 use crate::program::instruction::{Address, Space};
@@ -32,8 +31,8 @@ pub struct Request<'v> {
 pub type Pointers = [*mut u8; LANES];
 
 /// The addresses of all lanes.
-pub fn addresses(warp: &Warp, frame: usize, address: &Address) -> [u64; LANES] {
-    let mut addresses = read_register(&warp.frames[frame], address.base);
+pub fn addresses(spot: &Spot<'_>, address: &Address) -> [u64; LANES] {
+    let mut addresses = read_register(spot.registers(), address.base);
     for address_of_lane in &mut addresses {
         *address_of_lane = address_of_lane.wrapping_add(address.offset as u64);
     }
@@ -47,16 +46,13 @@ impl Worker<'_> {
     /// An address that cannot be touched.
     pub fn locate(
         &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
+        spot: &mut Spot<'_>,
         space: Space,
         addresses: &[u64; LANES],
         request: Request<'_>,
-        at: At,
     ) -> Result<Pointers, Fault> {
         if space != Space::Generic {
-            return self.locate_in(block, warp, frame, space, addresses, request, at);
+            return self.locate_in(spot, space, addresses, request);
         }
         let mut pointers = [std::ptr::null_mut(); LANES];
         let mut left = request.mask;
@@ -70,7 +66,7 @@ impl Worker<'_> {
                 _ => 0,
             };
             let inside = addresses.map(|address| address.wrapping_sub(window));
-            let part = self.locate_in(block, warp, frame, space, &inside, Request { mask: same, ..request }, at)?;
+            let part = self.locate_in(spot, space, &inside, Request { mask: same, ..request })?;
             for lane in lanes(same) {
                 pointers[lane] = part[lane];
             }
@@ -81,26 +77,23 @@ impl Worker<'_> {
 
     fn locate_in(
         &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
+        spot: &mut Spot<'_>,
         space: Space,
         addresses: &[u64; LANES],
         request: Request<'_>,
-        at: At,
     ) -> Result<Pointers, Fault> {
-        self.check_alignment(block, warp, space, addresses, &request, at)?;
+        self.check_alignment(spot, space, addresses, &request)?;
         match space {
-            Space::Global | Space::Generic => self.locate_global(block, warp, addresses, request, at),
-            Space::Shared => self.locate_shared(block, warp, addresses, request, at),
-            Space::Local => self.locate_local(block, warp, addresses, request, at),
-            Space::KernelParameter => self.locate_parameter(block, warp, addresses, request, at),
+            Space::Global | Space::Generic => self.locate_global(spot, addresses, request),
+            Space::Shared => self.locate_shared(spot, addresses, request),
+            Space::Local => self.locate_local(spot, addresses, request),
+            Space::KernelParameter => self.locate_parameter(spot, addresses, request),
             Space::CallParameter => {
-                let frame = &mut warp.frames[frame];
+                let frame = spot.registers_mut();
                 let (stride, base) = (frame.parameter_stride, frame.parameters.as_mut_ptr());
                 let fits = |address: u64| address + u64::from(request.bytes) <= stride as u64;
                 if !lanes(request.mask).all(|lane| addresses[lane] < stride as u64 && fits(addresses[lane])) {
-                    return Err(self.out_of_bounds(block, warp, addresses, &request, at, "parameter"));
+                    return Err(self.out_of_bounds(spot, addresses, &request, "parameter"));
                 }
                 Ok(std::array::from_fn(|lane| base.wrapping_add(lane * stride).wrapping_add(addresses[lane] as usize)))
             }
@@ -109,17 +102,15 @@ impl Worker<'_> {
 
     fn check_alignment(
         &self,
-        block: &Block,
-        warp: &Warp,
+        spot: &Spot<'_>,
         space: Space,
         addresses: &[u64; LANES],
         request: &Request<'_>,
-        at: At,
     ) -> Result<(), Fault> {
         let low = u64::from(request.bytes.next_power_of_two()) - 1;
         let mut wrong = 0;
-        for lane in 0..LANES {
-            wrong |= u32::from(addresses[lane] & low != 0) << lane;
+        for (lane, address) in addresses.iter().enumerate() {
+            wrong |= u32::from(address & low != 0) << lane;
         }
         if wrong & request.mask == 0 {
             return Ok(());
@@ -132,89 +123,63 @@ impl Worker<'_> {
                 request.bytes,
                 space_name(space)
             );
-            self.finding(Check::Misaligned, block, warp, lane, at.site, addresses[lane as usize], message);
+            self.finding(Check::Misaligned, spot, lane, addresses[lane as usize], message);
         }
         Err(Fault::MisalignedAddress)
     }
 
     /// Reports something about one lane.
-    pub fn finding(
-        &self,
-        check: Check,
-        block: &Block,
-        warp: &Warp,
-        lane: u32,
-        site: Site,
-        address: u64,
-        message: String,
-    ) {
-        let place = (block.index, self.context.thread_index(warp.index, lane));
-        self.context.report(check, site, place, address, message, None);
+    pub fn finding(&self, check: Check, spot: &Spot<'_>, lane: u32, address: u64, message: String) {
+        let place = (spot.block.index, self.context.thread_index(spot.warp.index, lane));
+        self.context.report(check, spot.at.site, place, address, message, None);
     }
 
-    fn out_of_bounds(
-        &self,
-        block: &Block,
-        warp: &Warp,
-        addresses: &[u64; LANES],
-        request: &Request<'_>,
-        at: At,
-        space: &str,
-    ) -> Fault {
+    fn out_of_bounds(&self, spot: &Spot<'_>, addresses: &[u64; LANES], request: &Request<'_>, space: &str) -> Fault {
         if self.context.checks.memory {
             let lane = request.mask.trailing_zeros();
             let message = format!("{} of {} bytes beyond {space} memory", verb(request.kind), request.bytes);
-            self.finding(Check::OutOfBounds, block, warp, lane, at.site, addresses[lane as usize], message);
+            self.finding(Check::OutOfBounds, spot, lane, addresses[lane as usize], message);
         }
         Fault::IllegalAddress
     }
 
     fn locate_global(
         &mut self,
-        block: &mut Block,
-        warp: &Warp,
+        spot: &mut Spot<'_>,
         addresses: &[u64; LANES],
         request: Request<'_>,
-        at: At,
     ) -> Result<Pointers, Fault> {
         let bytes = u64::from(request.bytes);
         let (mut low, mut high) = (u64::MAX, 0);
-        for lane in 0..LANES {
+        for (lane, address) in addresses.iter().enumerate() {
             let taken = request.mask >> lane & 1 != 0;
-            low = if taken { low.min(addresses[lane]) } else { low };
-            high = if taken { high.max(addresses[lane]) } else { high };
+            low = if taken { low.min(*address) } else { low };
+            high = if taken { high.max(*address) } else { high };
         }
-        let (start, end) = self.ranges[at.function][at.pc as usize];
+        let (start, end) = self.ranges[spot.at.function][spot.at.pc as usize];
         if low < start || high.saturating_add(bytes) > end {
-            self.find_ranges(block, warp, addresses, &request, at)?;
+            self.find_ranges(spot, addresses, &request)?;
         }
         count(self.traffic(Space::Global, request.kind), addresses, &request);
         if self.context.checks.init || self.context.checks.race {
-            self.check_global(block, warp, addresses, &request, at);
+            self.check_global(spot, addresses, &request);
         }
         let view = self.context.view;
         Ok(std::array::from_fn(|lane| view.host(addresses[lane])))
     }
 
     /// Looks every lane up among the allocations, and remembers the range of the last.
-    fn find_ranges(
-        &mut self,
-        block: &Block,
-        warp: &Warp,
-        addresses: &[u64; LANES],
-        request: &Request<'_>,
-        at: At,
-    ) -> Result<(), Fault> {
+    fn find_ranges(&mut self, spot: &Spot<'_>, addresses: &[u64; LANES], request: &Request<'_>) -> Result<(), Fault> {
         for lane in lanes(request.mask) {
             match self.context.ranges.find(addresses[lane], u64::from(request.bytes)) {
-                Some(range) => self.ranges[at.function][at.pc as usize] = range,
-                None => return Err(self.stray(block, warp, lane as u32, addresses[lane], request, at)),
+                Some(range) => self.ranges[spot.at.function][spot.at.pc as usize] = range,
+                None => return Err(self.stray(spot, lane as u32, addresses[lane], request)),
             }
         }
         Ok(())
     }
 
-    fn stray(&self, block: &Block, warp: &Warp, lane: u32, address: u64, request: &Request<'_>, at: At) -> Fault {
+    fn stray(&self, spot: &Spot<'_>, lane: u32, address: u64, request: &Request<'_>) -> Fault {
         if self.context.checks.memory {
             let nearest = self.context.machine.memory.nearest(address);
             let inside = nearest
@@ -222,19 +187,12 @@ impl Worker<'_> {
             let check = if inside { Check::UseAfterFree } else { Check::OutOfBounds };
             let place = nearest.map_or("nothing is allocated".to_owned(), |near| near.to_string());
             let message = format!("{} of {} bytes, {place}", verb(request.kind), request.bytes);
-            self.finding(check, block, warp, lane, at.site, address, message);
+            self.finding(check, spot, lane, address, message);
         }
         Fault::IllegalAddress
     }
 
-    fn check_global(
-        &mut self,
-        block: &mut Block,
-        warp: &Warp,
-        addresses: &[u64; LANES],
-        request: &Request<'_>,
-        at: At,
-    ) {
+    fn check_global(&mut self, spot: &mut Spot<'_>, addresses: &[u64; LANES], request: &Request<'_>) {
         let Some(shadow) = &self.context.machine.shadow else { return };
         if self.context.checks.init {
             let reads = !matches!(request.kind, Kind::Write | Kind::StrongWrite);
@@ -244,20 +202,20 @@ impl Worker<'_> {
                 let nearest =
                     self.context.machine.memory.nearest(address).map_or(String::new(), |near| format!(", {near}"));
                 let message = format!("{} of device memory that nothing wrote{nearest}", verb(request.kind));
-                self.finding(Check::Uninitialised, block, warp, lane, at.site, address, message);
+                self.finding(Check::Uninitialised, spot, lane, address, message);
             }
             if !matches!(request.kind, Kind::Read | Kind::StrongRead) {
                 shadow.mark_lanes(request.mask, addresses, request.bytes);
             }
         }
-        let Some(mut races) = block.races.take() else { return };
+        let Some(mut races) = spot.block.races.take() else { return };
         if request.releases {
             races.fence();
         }
         let access = global::Access {
             kind: request.kind,
-            site: at.site,
-            warp: warp.index,
+            site: spot.at.site,
+            warp: spot.warp.index,
             mask: request.mask,
             addresses,
             bytes: request.bytes,
@@ -269,12 +227,12 @@ impl Worker<'_> {
                 context.batch.add(machine::race_report(&context.machine.sites, &race));
             }
         });
-        block.races = Some(races);
+        spot.block.races = Some(races);
     }
 
     /// After an access that may have seen what another block released.
-    pub fn acquire(&self, block: &mut Block, kind: Kind, space: Space, mask: u32, addresses: &[u64; LANES]) {
-        if let (Some(races), Space::Global | Space::Generic) = (&mut block.races, space) {
+    pub fn acquire(&self, spot: &mut Spot<'_>, kind: Kind, space: Space, mask: u32, addresses: &[u64; LANES]) {
+        if let (Some(races), Space::Global | Space::Generic) = (&mut spot.block.races, space) {
             let global = lanes(mask)
                 .filter(|lane| space_of(addresses[*lane]) == Space::Global)
                 .fold(0, |mask, lane| mask | 1 << lane);
@@ -284,16 +242,14 @@ impl Worker<'_> {
 
     fn locate_shared(
         &mut self,
-        block: &mut Block,
-        warp: &Warp,
+        spot: &mut Spot<'_>,
         addresses: &[u64; LANES],
         request: Request<'_>,
-        at: At,
     ) -> Result<Pointers, Fault> {
         let size = u64::from(self.context.shared_bytes);
         let mut beyond = 0;
-        for lane in 0..LANES {
-            beyond |= u32::from(addresses[lane] > size || addresses[lane] + u64::from(request.bytes) > size) << lane;
+        for (lane, address) in addresses.iter().enumerate() {
+            beyond |= u32::from(*address > size || address + u64::from(request.bytes) > size) << lane;
         }
         if beyond & request.mask != 0 {
             let lane = (beyond & request.mask).trailing_zeros();
@@ -304,25 +260,18 @@ impl Worker<'_> {
                     request.bytes,
                     addresses[lane as usize]
                 );
-                self.finding(Check::OutOfBounds, block, warp, lane, at.site, addresses[lane as usize], message);
+                self.finding(Check::OutOfBounds, spot, lane, addresses[lane as usize], message);
             }
             return Err(Fault::IllegalAddress);
         }
         count_wavefronts(self.traffic(Space::Shared, request.kind), addresses, &request);
-        self.check_shared(block, warp, addresses, &request, at);
-        let base = block.shared_pointer();
+        self.check_shared(spot, addresses, &request);
+        let base = spot.block.shared_pointer();
         Ok(std::array::from_fn(|lane| base.wrapping_add(addresses[lane] as usize)))
     }
 
-    fn check_shared(
-        &mut self,
-        block: &mut Block,
-        warp: &Warp,
-        addresses: &[u64; LANES],
-        request: &Request<'_>,
-        at: At,
-    ) {
-        let Some(mut shadow) = block.shadow.take() else { return };
+    fn check_shared(&mut self, spot: &mut Spot<'_>, addresses: &[u64; LANES], request: &Request<'_>) {
+        let Some(mut shadow) = spot.block.shadow.take() else { return };
         let kind = match request.kind {
             Kind::Read | Kind::StrongRead => shared::Kind::Read,
             Kind::Write | Kind::StrongWrite => shared::Kind::Write,
@@ -330,8 +279,8 @@ impl Worker<'_> {
         };
         let access = shared::Access {
             kind,
-            site: at.site,
-            warp: warp.index,
+            site: spot.at.site,
+            warp: spot.warp.index,
             mask: request.mask,
             addresses,
             bytes: request.bytes,
@@ -340,14 +289,14 @@ impl Worker<'_> {
         let checks = self.context.checks;
         let mut seen = Vec::new();
         shadow.access(&access, checks.race, checks.init, &mut |finding| seen.push(finding));
-        block.shadow = Some(shadow);
+        spot.block.shadow = Some(shadow);
         for finding in seen {
-            self.shared_finding(block, warp, &finding, verb(request.kind), at.site);
+            self.shared_finding(spot, &finding, verb(request.kind));
         }
     }
 
     /// Reports a finding about shared memory.
-    pub fn shared_finding(&mut self, block: &Block, warp: &Warp, finding: &shared::Finding, verb: &str, site: Site) {
+    pub fn shared_finding(&mut self, spot: &Spot<'_>, finding: &shared::Finding, verb: &str) {
         let (check, message, other) = match finding.flaw {
             Flaw::Uninitialised => (
                 Check::Uninitialised,
@@ -373,30 +322,28 @@ impl Worker<'_> {
         };
         // A race in a loop is found again at each turn: one report for each pair of instructions is enough.
         if let Some(other) = &other
-            && !self.seen.insert((site, other.site))
+            && !self.seen.insert((spot.at.site, other.site))
         {
             return;
         }
         let other = other.map(|other| {
             let thread = self.context.thread_index(other.warp, other.lane);
-            self.context.other(other.site, block.index, thread, other.kind.name())
+            self.context.other(other.site, spot.block.index, thread, other.kind.name())
         });
-        let place = (block.index, self.context.thread_index(warp.index, finding.lane));
-        self.context.report(check, site, place, finding.address, message, other);
+        let place = (spot.block.index, self.context.thread_index(spot.warp.index, finding.lane));
+        self.context.report(check, spot.at.site, place, finding.address, message, other);
     }
 
     fn locate_local(
         &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
+        spot: &mut Spot<'_>,
         addresses: &[u64; LANES],
         request: Request<'_>,
-        at: At,
     ) -> Result<Pointers, Fault> {
-        let stride = warp.local_stride;
+        let stride = spot.warp.local_stride;
         let fits = |address: u64| address <= stride as u64 && address + u64::from(request.bytes) <= stride as u64;
         if !lanes(request.mask).all(|lane| fits(addresses[lane])) {
-            return Err(self.out_of_bounds(block, warp, addresses, &request, at, "the thread's local"));
+            return Err(self.out_of_bounds(spot, addresses, &request, "the thread's local"));
         }
         let traffic = self.traffic(Space::Local, request.kind);
         traffic.requests += 1;
@@ -404,22 +351,22 @@ impl Worker<'_> {
         // The lanes' words lie side by side on a device: as many sectors as the bytes fill.
         traffic.transactions += u64::from(request.mask.count_ones() * request.bytes).div_ceil(SECTOR);
         if self.context.checks.init {
-            self.check_local(block, warp, addresses, &request, at);
+            self.check_local(spot, addresses, &request);
         }
-        let base = warp.local.as_mut_ptr();
+        let base = spot.warp.local.as_mut_ptr();
         Ok(std::array::from_fn(|lane| base.wrapping_add(lane * stride).wrapping_add(addresses[lane] as usize)))
     }
 
-    fn check_local(&self, block: &Block, warp: &mut Warp, addresses: &[u64; LANES], request: &Request<'_>, at: At) {
+    fn check_local(&self, spot: &mut Spot<'_>, addresses: &[u64; LANES], request: &Request<'_>) {
         let writes = matches!(request.kind, Kind::Write | Kind::StrongWrite);
         for lane in lanes(request.mask) {
-            let start = lane * warp.local_stride + addresses[lane] as usize;
+            let start = lane * spot.warp.local_stride + addresses[lane] as usize;
             let bytes = start..start + request.bytes as usize;
             if writes {
-                warp.local_written[bytes].fill(true);
-            } else if warp.local_written[bytes].contains(&false) {
+                spot.warp.local_written[bytes].fill(true);
+            } else if spot.warp.local_written[bytes].contains(&false) {
                 let message = format!("{} of local memory that nothing wrote", verb(request.kind));
-                self.finding(Check::Uninitialised, block, warp, lane as u32, at.site, addresses[lane], message);
+                self.finding(Check::Uninitialised, spot, lane as u32, addresses[lane], message);
                 return;
             }
         }
@@ -427,18 +374,16 @@ impl Worker<'_> {
 
     fn locate_parameter(
         &mut self,
-        block: &Block,
-        warp: &Warp,
+        spot: &Spot<'_>,
         addresses: &[u64; LANES],
         request: Request<'_>,
-        at: At,
     ) -> Result<Pointers, Fault> {
         let parameters = &self.context.launch.parameters;
         let inside = addresses.map(|address| address.wrapping_sub(PARAMETER_WINDOW));
         let size = parameters.len() as u64;
         let fits = |address: u64| address <= size && address + u64::from(request.bytes) <= size;
         if !lanes(request.mask).all(|lane| fits(inside[lane])) || request.kind != Kind::Read {
-            return Err(self.out_of_bounds(block, warp, addresses, &request, at, "the kernel's parameter"));
+            return Err(self.out_of_bounds(spot, addresses, &request, "the kernel's parameter"));
         }
         let base = parameters.as_ptr().cast_mut();
         Ok(std::array::from_fn(|lane| base.wrapping_add(inside[lane] as usize)))
@@ -479,8 +424,8 @@ fn space_name(space: Space) -> &'static str {
 /// Whether all lanes' data lie side by side, lane after lane.
 pub fn contiguous(addresses: &[u64; LANES], bytes: u64) -> bool {
     let mut apart = 0;
-    for lane in 0..LANES {
-        apart |= addresses[lane] ^ addresses[0].wrapping_add(lane as u64 * bytes);
+    for (lane, address) in addresses.iter().enumerate() {
+        apart |= address ^ addresses[0].wrapping_add(lane as u64 * bytes);
     }
     apart == 0
 }
@@ -488,8 +433,8 @@ pub fn contiguous(addresses: &[u64; LANES], bytes: u64) -> bool {
 /// Whether all lanes have the same address.
 pub fn uniform(addresses: &[u64; LANES]) -> bool {
     let mut apart = 0;
-    for lane in 0..LANES {
-        apart |= addresses[lane] ^ addresses[0];
+    for address in addresses {
+        apart |= address ^ addresses[0];
     }
     apart == 0
 }

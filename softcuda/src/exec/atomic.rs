@@ -2,10 +2,9 @@
 
 use super::Fault;
 use super::access::{Request, addresses};
-use super::block::Block;
 use super::frame::LANES;
-use super::warp::{Warp, lanes};
-use super::worker::{At, Worker, read_register};
+use super::warp::lanes;
+use super::worker::{Spot, Worker, read_register};
 use crate::check::global::Kind;
 use crate::numeric::half::{self, Bf16, F16};
 use crate::program::instruction::{Atomic, AtomicOp, Register};
@@ -14,33 +13,25 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 impl Worker<'_> {
     /// Executes `atom` or `red`.
-    pub fn atomic(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
-        atomic: &Atomic,
-        mask: u32,
-        at: At,
-    ) -> Result<(), Fault> {
-        let addresses = addresses(warp, frame, &atomic.address);
+    pub fn atomic(&mut self, spot: &mut Spot<'_>, atomic: &Atomic, mask: u32) -> Result<(), Fault> {
+        let addresses = addresses(spot, &atomic.address);
         let request =
             Request { kind: Kind::Atomic, bytes: atomic.ty.bytes(), mask, values: None, releases: atomic.releases };
-        let pointers = self.locate(block, warp, frame, atomic.space, &addresses, request, at)?;
-        let a = read_register(&warp.frames[frame], atomic.a);
-        let b = read_register(&warp.frames[frame], atomic.b);
+        let pointers = self.locate(spot, atomic.space, &addresses, request)?;
+        let a = read_register(spot.registers(), atomic.a);
+        let b = read_register(spot.registers(), atomic.b);
         let mut old = [0; LANES];
         for lane in lanes(mask) {
             old[lane] = exchange(pointers[lane], atomic.ty, |m| updated(atomic.op, atomic.ty, m, a[lane], b[lane]));
         }
-        let frame = &mut warp.frames[frame];
+        let frame = spot.registers_mut();
         match atomic.destination {
             Some(Register::Word(slot)) => super::frame::write(frame, slot, old.map(|value| value as u32), mask),
             Some(Register::Double(slot)) => super::frame::write(frame, slot, old, mask),
             _ => {}
         }
-        warp.polled = true;
-        self.acquire(block, Kind::Atomic, atomic.space, mask, &addresses);
+        spot.warp.polled = true;
+        self.acquire(spot, Kind::Atomic, atomic.space, mask, &addresses);
         Ok(())
     }
 }

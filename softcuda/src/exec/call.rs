@@ -1,10 +1,10 @@
 //! Calls of device functions, and of the few functions that the driver itself provides.
 
 use super::Fault;
-use super::block::{Block, fill_constants};
+use super::block::fill_constants;
 use super::frame::LANES;
 use super::warp::{Warp, lanes};
-use super::worker::{At, Worker, read_register};
+use super::worker::{Spot, Worker, read_register};
 use crate::check::Check;
 use crate::memory::Kind;
 use crate::program::Program;
@@ -18,39 +18,29 @@ const MAX_LOCAL: usize = 512 << 10;
 
 impl Worker<'_> {
     /// Enters the functions that the lanes call: frames and their lanes; none if the driver did the work itself.
-    pub fn enter(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
-        call: &Call,
-        mask: u32,
-        at: At,
-    ) -> Result<Option<Vec<(usize, u32)>>, Fault> {
+    pub fn enter(&mut self, spot: &mut Spot<'_>, call: &Call, mask: u32) -> Result<Option<Vec<(usize, u32)>>, Fault> {
         let mut entered = Vec::new();
         match call.target {
-            CallTarget::Function(function) => {
-                entered.push(self.enter_one(block, warp, frame, call, function, mask, at)?)
-            }
+            CallTarget::Function(function) => entered.push(self.enter_one(spot, call, function, mask)?),
             CallTarget::Indirect(register) => {
-                let addresses = read_register(&warp.frames[frame], register);
+                let addresses = read_register(spot.registers(), register);
                 let mut left = mask;
                 while left != 0 {
                     let address = addresses[left.trailing_zeros() as usize];
                     let same =
                         lanes(left).filter(|lane| addresses[*lane] == address).fold(0, |mask, lane| mask | 1 << lane);
                     let function = self.function_at(address, call).ok_or(Fault::InvalidPc)?;
-                    entered.push(self.enter_one(block, warp, frame, call, function, same, at)?);
+                    entered.push(self.enter_one(spot, call, function, same)?);
                     left &= !same;
                 }
             }
             CallTarget::Printf => {
-                self.printf(block, warp, frame, call, mask, at)?;
+                self.printf(spot, call, mask)?;
                 return Ok(None);
             }
-            CallTarget::AssertFail => return Err(self.assert_failed(block, warp, frame, call, mask, at)),
+            CallTarget::AssertFail => return Err(self.assert_failed(spot, call, mask)),
             CallTarget::Malloc | CallTarget::Free => {
-                self.heap(warp, frame, call, mask);
+                self.heap(spot, call, mask);
                 return Ok(None);
             }
         }
@@ -67,34 +57,30 @@ impl Worker<'_> {
         fits.then_some(index)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "all of them are the place where it happens")]
     fn enter_one(
         &mut self,
-        block: &Block,
-        warp: &mut Warp,
-        frame: usize,
+        spot: &mut Spot<'_>,
         call: &Call,
         function: usize,
         mask: u32,
-        at: At,
     ) -> Result<(usize, u32), Fault> {
         let program = self.context.program;
-        let depth = warp.frames[frame].depth + 1;
-        let caller_layout = &program.functions[warp.frames[frame].function].layout;
-        let base = warp.frames[frame].local_base + caller_layout.local_bytes;
+        let depth = spot.registers().depth + 1;
+        let caller_layout = &program.functions[spot.registers().function].layout;
+        let base = spot.registers().local_base + caller_layout.local_bytes;
         let top = base as usize + program.functions[function].layout.local_bytes as usize;
         if depth > MAX_DEPTH || top > MAX_LOCAL {
             let message = format!(
                 "call of {} overflows the stack: {depth} calls deep, {top} bytes of local memory",
                 program.functions[function].name
             );
-            self.finding(Check::Trap, block, warp, mask.trailing_zeros(), at.site, 0, message);
+            self.finding(Check::Trap, spot, mask.trailing_zeros(), 0, message);
             return Err(Fault::LaunchFailed);
         }
-        grow_local(warp, top, self.context.checks.init);
-        let callee = warp.take_frame(program, function);
-        let [from, to] = two(&mut warp.frames, frame, callee);
-        (to.local_base, to.depth, to.caller, to.live) = (base, depth, Some((frame, at.pc + 1)), mask);
+        grow_local(spot.warp, top, self.context.checks.init);
+        let callee = spot.warp.take_frame(program, function);
+        let [from, to] = two(&mut spot.warp.frames, spot.frame, callee);
+        (to.local_base, to.depth, to.caller, to.live) = (base, depth, Some((spot.frame, spot.at.pc + 1)), mask);
         copy_parameters(
             from.parameters.as_slice(),
             from.parameter_stride,
@@ -104,31 +90,31 @@ impl Worker<'_> {
             &program.functions[function].parameters,
             mask,
         );
-        fill_constants(self.context, &mut warp.frames[callee], warp.index, block.index);
+        fill_constants(self.context, &mut spot.warp.frames[callee], spot.warp.index, spot.block.index);
         Ok((callee, mask))
     }
 
-    fn assert_failed(&self, block: &Block, warp: &Warp, frame: usize, call: &Call, mask: u32, at: At) -> Fault {
+    fn assert_failed(&self, spot: &Spot<'_>, call: &Call, mask: u32) -> Fault {
         let lane = mask.trailing_zeros();
         let argument =
-            |index: usize| call.arguments.get(index).map_or(0, |place| parameter(warp, frame, *place, lane as usize));
+            |index: usize| call.arguments.get(index).map_or(0, |place| parameter(spot, *place, lane as usize));
         let text = |index: usize| self.read_text(argument(index)).unwrap_or_else(|| "?".to_owned());
-        let thread = self.context.thread_index(warp.index, lane);
+        let thread = self.context.thread_index(spot.warp.index, lane);
         let message = format!("assertion `{}` failed in {} at {}:{}", text(0), text(3), text(1), argument(2) as u32);
-        eprintln!("softcuda: block {:?}, thread {thread:?}: {message}", block.index);
+        eprintln!("softcuda: block {:?}, thread {thread:?}: {message}", spot.block.index);
         if self.context.checks.any() {
-            self.finding(Check::Assert, block, warp, lane, at.site, 0, message);
+            self.finding(Check::Assert, spot, lane, 0, message);
         }
         Fault::Assert
     }
 
     /// `malloc` and `free` of device code, each lane its own.
-    fn heap(&self, warp: &mut Warp, frame: usize, call: &Call, mask: u32) {
+    fn heap(&self, spot: &mut Spot<'_>, call: &Call, mask: u32) {
         for lane in lanes(mask) {
-            let argument = call.arguments.first().map_or(0, |place| parameter(warp, frame, *place, lane));
+            let argument = call.arguments.first().map_or(0, |place| parameter(spot, *place, lane));
             if let (CallTarget::Malloc, Some((offset, _))) = (call.target, call.results.first()) {
                 let address = self.context.machine.allocate(argument, Kind::Device).unwrap_or(0);
-                let frame = &mut warp.frames[frame];
+                let frame = spot.registers_mut();
                 let at = lane * frame.parameter_stride + offset;
                 frame.parameters[at..at + 8].copy_from_slice(&address.to_le_bytes());
             } else if argument != 0 {
@@ -140,8 +126,8 @@ impl Worker<'_> {
 }
 
 /// A parameter of a call, as a number.
-pub fn parameter(warp: &Warp, frame: usize, (offset, bytes): (usize, usize), lane: usize) -> u64 {
-    let frame = &warp.frames[frame];
+pub fn parameter(spot: &Spot<'_>, (offset, bytes): (usize, usize), lane: usize) -> u64 {
+    let frame = spot.registers();
     let at = lane * frame.parameter_stride + offset;
     let mut number = [0; 8];
     let bytes = bytes.min(8);

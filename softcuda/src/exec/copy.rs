@@ -2,10 +2,9 @@
 
 use super::Fault;
 use super::access::{Request, addresses};
-use super::block::Block;
 use super::frame::LANES;
-use super::warp::{Warp, lanes};
-use super::worker::{At, Worker, read_register};
+use super::warp::lanes;
+use super::worker::{Spot, Worker, read_register};
 use crate::check::Site;
 use crate::check::global::Kind;
 use crate::program::instruction::{AsyncCopy, Space};
@@ -58,60 +57,48 @@ impl Pending {
 
 impl Worker<'_> {
     /// Starts a copy: the source is read, the target stays as it was.
-    pub fn start_copy(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
-        copy: &AsyncCopy,
-        mask: u32,
-        at: At,
-    ) -> Result<(), Fault> {
-        let targets = addresses(warp, frame, &copy.target);
-        let sources = addresses(warp, frame, &copy.source);
+    pub fn start_copy(&mut self, spot: &mut Spot<'_>, copy: &AsyncCopy, mask: u32) -> Result<(), Fault> {
+        let targets = addresses(spot, &copy.target);
+        let sources = addresses(spot, &copy.source);
         let mut wanted = [copy.bytes; LANES];
         if let Some(register) = copy.source_bytes {
-            wanted = read_register(&warp.frames[frame], register).map(|bytes| (bytes as u32).min(copy.bytes));
+            wanted = read_register(spot.registers(), register).map(|bytes| (bytes as u32).min(copy.bytes));
         }
         if let Some(guard) = copy.ignore_source {
-            let ignored = warp.frames[frame].predicates[usize::from(guard.predicate)] ^ guard.negate;
+            let ignored = spot.registers().predicates[usize::from(guard.predicate)] ^ guard.negate;
             lanes(ignored).for_each(|lane| wanted[lane] = 0);
         }
         let reads = lanes(mask).filter(|lane| wanted[*lane] == copy.bytes).fold(0, |mask, lane| mask | 1 << lane);
         let mut data = [[0; 16]; LANES];
-        self.read_sources(block, warp, frame, &sources, copy.bytes, reads, &mut data, at)?;
+        self.read_sources(spot, &sources, copy.bytes, reads, &mut data)?;
         for lane in lanes(mask & !reads).filter(|lane| wanted[*lane] > 0) {
             // A shorter copy: byte by byte, so that only what is read is checked.
             for byte in 0..wanted[lane] {
                 let mut one = [[0; 16]; LANES];
                 let shifted = sources.map(|source| source.wrapping_add(u64::from(byte)));
-                self.read_sources(block, warp, frame, &shifted, 1, 1 << lane, &mut one, at)?;
+                self.read_sources(spot, &shifted, 1, 1 << lane, &mut one)?;
                 data[lane][byte as usize] = one[lane][0];
             }
         }
         for lane in lanes(mask) {
-            self.issue(block, warp, lane, targets[lane], copy.bytes, data[lane], at)?;
+            self.issue(spot, lane, targets[lane], copy.bytes, data[lane])?;
         }
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "all of them are the place where it happens")]
     fn read_sources(
         &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
+        spot: &mut Spot<'_>,
         sources: &[u64; LANES],
         bytes: u32,
         mask: u32,
         data: &mut [[u8; 16]; LANES],
-        at: At,
     ) -> Result<(), Fault> {
         if mask == 0 {
             return Ok(());
         }
         let request = Request { kind: Kind::Read, bytes, mask, values: None, releases: false };
-        let pointers = self.locate(block, warp, frame, Space::Global, sources, request, at)?;
+        let pointers = self.locate(spot, Space::Global, sources, request)?;
         for lane in lanes(mask) {
             // SAFETY: `locate` gave a pointer to so many accessible bytes; the target is 16 bytes of the host's own.
             unsafe { std::ptr::copy_nonoverlapping(pointers[lane], data[lane].as_mut_ptr(), bytes as usize) };
@@ -119,53 +106,52 @@ impl Worker<'_> {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "all of them are the place where it happens")]
     fn issue(
         &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
+        spot: &mut Spot<'_>,
         lane: usize,
         target: u64,
         bytes: u32,
         data: [u8; 16],
-        at: At,
     ) -> Result<(), Fault> {
         let size = u64::from(self.context.shared_bytes);
-        if target > size || target + u64::from(bytes) > size || target % u64::from(bytes) != 0 {
+        if target > size || target + u64::from(bytes) > size || !target.is_multiple_of(u64::from(bytes)) {
             let mut targets = [0; LANES];
             targets[lane] = target;
             // The same complaint as a store there would get.
             let request = Request { kind: Kind::Write, bytes, mask: 1 << lane, values: None, releases: false };
-            return self.locate(block, warp, 0, Space::Shared, &targets, request, at).map(|_| ());
+            return self.locate(spot, Space::Shared, &targets, request).map(|_| ());
         }
-        let found = block
+        let found = spot
+            .block
             .shadow
             .as_mut()
             .filter(|_| self.context.checks.race)
-            .and_then(|shadow| shadow.async_issue(at.site, warp.index, lane as u32, target, bytes));
+            .and_then(|shadow| shadow.async_issue(spot.at.site, spot.warp.index, lane as u32, target, bytes));
         if let Some(finding) = found {
-            self.shared_finding(block, warp, &finding, "asynchronous write", at.site);
+            self.shared_finding(spot, &finding, "asynchronous write");
         }
-        warp.pending.copies.push(LaneCopy { lane: lane as u32, target, bytes, data, site: at.site, group: None });
+        spot.warp.pending.copies.push(LaneCopy {
+            lane: lane as u32,
+            target,
+            bytes,
+            data,
+            site: spot.at.site,
+            group: None,
+        });
         Ok(())
     }
 
     /// Waits for copies: their data arrive now.
-    pub fn wait_copies(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        groups: Option<u32>,
-        mask: u32,
-    ) -> Result<(), Fault> {
-        for copy in warp.pending.due(mask, groups) {
-            let base = block.shared_pointer();
+    pub fn wait_copies(&mut self, spot: &mut Spot<'_>, groups: Option<u32>, mask: u32) -> Result<(), Fault> {
+        for copy in spot.warp.pending.due(mask, groups) {
+            let base = spot.block.shared_pointer();
             // SAFETY: `issue` checked that the target lies in the block's shared memory.
             unsafe {
                 std::ptr::copy_nonoverlapping(copy.data.as_ptr(), base.add(copy.target as usize), copy.bytes as usize)
             };
-            if let Some(shadow) = &mut block.shadow {
-                shadow.async_arrive(warp.index, copy.lane, copy.target, copy.bytes, copy.site);
+            if let Some(shadow) = &mut spot.block.shadow {
+                shadow.async_arrive(spot.warp.index, copy.lane, copy.target, copy.bytes, copy.site);
             }
         }
         Ok(())

@@ -1,25 +1,14 @@
 //! Shuffles, votes, matches and reductions within a warp.
 
-use super::block::Block;
 use super::frame::{Bits, FULL, LANES, write, write_predicate};
-use super::warp::{Warp, lanes};
-use super::worker::{Worker, read_register};
+use super::warp::lanes;
+use super::worker::{Spot, Worker, read_register};
 use crate::program::instruction::{Operands, Reduction, Register, ShuffleMode, VoteMode, WarpOp};
 
 impl Worker<'_> {
     /// Executes an exchange between the lanes of `mask`.
-    #[allow(clippy::too_many_arguments, reason = "all of them are the place where it happens")]
-    pub fn exchange(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
-        op: &WarpOp,
-        members: Option<Register>,
-        o: &Operands,
-        mask: u32,
-    ) {
-        let registers = &mut warp.frames[frame];
+    pub fn exchange(&mut self, spot: &mut Spot<'_>, op: &WarpOp, members: Option<Register>, o: &Operands, mask: u32) {
+        let registers = spot.registers_mut();
         let first = mask.trailing_zeros() as usize;
         match op {
             WarpOp::Shuffle(mode) => shuffle(registers, *mode, o, mask),
@@ -50,8 +39,8 @@ impl Worker<'_> {
             WarpOp::ActiveMask => write(registers, o.d, [mask; LANES], mask),
             WarpOp::Synchronise => {
                 let members = members.map_or(mask, |register| read_register(registers, register)[first] as u32);
-                if let Some(shadow) = &mut block.shadow {
-                    shadow.warp_sync(warp.index, members);
+                if let Some(shadow) = &mut spot.block.shadow {
+                    shadow.warp_sync(spot.warp.index, members);
                 }
             }
             WarpOp::Elect => {

@@ -2,10 +2,8 @@
 
 use super::Fault;
 use super::access::{Request, addresses};
-use super::block::Block;
 use super::frame::{FULL, Frame, LANES, write};
-use super::warp::Warp;
-use super::worker::{At, Worker, read_register};
+use super::worker::{Spot, Worker, read_register};
 use crate::check::global::Kind;
 use crate::numeric::mma;
 use crate::program::instruction::{MatrixProduct, MatrixTransfer, Register};
@@ -16,26 +14,18 @@ const SIDE: usize = 8;
 impl Worker<'_> {
     /// Loads or stores matrices of 8 by 8 elements of two bytes: lane `8 i + r` gives the address of row r of matrix i,
     /// and lane l holds elements 2 (l mod 4) and the next of row l / 4.
-    pub fn matrix_transfer(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
-        t: &MatrixTransfer,
-        mask: u32,
-        at: At,
-    ) -> Result<(), Fault> {
-        let rows = addresses(warp, frame, &t.address);
+    pub fn matrix_transfer(&mut self, spot: &mut Spot<'_>, t: &MatrixTransfer, mask: u32) -> Result<(), Fault> {
+        let rows = addresses(spot, &t.address);
         let count = t.registers.len();
         let givers = if count * SIDE == LANES { FULL } else { (1 << (count * SIDE)) - 1 };
         let kind = if t.store { Kind::Write } else { Kind::Read };
         let request = Request { kind, bytes: 16, mask: givers, values: None, releases: false };
-        let pointers = self.locate(block, warp, frame, t.space, &rows, request, at)?;
+        let pointers = self.locate(spot, t.space, &rows, request)?;
         for (matrix, register) in t.registers.iter().enumerate() {
             let Register::Word(slot) = *register else { continue };
             let row = |row: usize| pointers[matrix * SIDE + row].cast::<[u16; SIDE]>();
             if t.store {
-                store_matrix(&warp.frames[frame], slot, t.transposed, row);
+                store_matrix(spot.registers(), slot, t.transposed, row);
             } else {
                 // SAFETY: `locate` gave pointers to 16 accessible bytes for each row, aligned to 16.
                 let rows: [[u16; SIDE]; SIDE] = std::array::from_fn(|index| unsafe { row(index).read() });
@@ -44,7 +34,7 @@ impl Worker<'_> {
                     let (r, c) = (lane / 4, 2 * (lane % 4));
                     element(r, c) | element(r, c + 1) << 16
                 });
-                write(&mut warp.frames[frame], slot, fragment, mask);
+                write(spot.registers_mut(), slot, fragment, mask);
             }
         }
         Ok(())

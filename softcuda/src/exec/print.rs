@@ -1,10 +1,9 @@
 //! `printf` of device code.
 
 use super::Fault;
-use super::block::Block;
 use super::call::parameter;
 use super::warp::{Warp, lanes};
-use super::worker::{At, Worker, space_of};
+use super::worker::{Spot, Worker, space_of};
 use crate::program::instruction::{Call, Space};
 use crate::program::symbols::LOCAL_WINDOW;
 use std::io::Write as _;
@@ -16,25 +15,17 @@ const BUFFER: usize = 1 << 16;
 
 impl Worker<'_> {
     /// Prints for each lane, by the rules of C's `printf`.
-    pub fn printf(
-        &mut self,
-        _block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
-        call: &Call,
-        mask: u32,
-        _at: At,
-    ) -> Result<(), Fault> {
+    pub fn printf(&mut self, spot: &mut Spot<'_>, call: &Call, mask: u32) -> Result<(), Fault> {
         let [format, arguments, ..] = call.arguments.as_slice() else { return Err(Fault::LaunchFailed) };
         for lane in lanes(mask) {
-            let text = self.read_text(parameter(warp, frame, *format, lane)).ok_or(Fault::IllegalAddress)?;
-            let list = parameter(warp, frame, *arguments, lane);
-            let line = self.formatted(&text, |offset, bytes| local_number(warp, lane, list + offset, bytes));
+            let text = self.read_text(parameter(spot, *format, lane)).ok_or(Fault::IllegalAddress)?;
+            let list = parameter(spot, *arguments, lane);
+            let line = self.formatted(&text, |offset, bytes| local_number(spot.warp, lane, list + offset, bytes));
             self.printed.extend_from_slice(line.as_bytes());
         }
         if let Some((offset, 4)) = call.results.first() {
             let count = (call.arguments.len() as u32).to_le_bytes();
-            let frame = &mut warp.frames[frame];
+            let frame = spot.registers_mut();
             for lane in lanes(mask) {
                 let at = lane * frame.parameter_stride + offset;
                 frame.parameters[at..at + 4].copy_from_slice(&count);

@@ -2,83 +2,43 @@
 
 use super::Fault;
 use super::access::{Pointers, Request, addresses};
-use super::block::Block;
 use super::frame::{FULL, Frame, LANES, write};
-use super::warp::{Warp, lanes};
-use super::worker::{At, Worker, read_register};
+use super::warp::lanes;
+use super::worker::{Spot, Worker, read_register};
 use crate::check::global::Kind;
 use crate::program::instruction::{Register, Space, Transfer};
 use std::sync::atomic::{Ordering, fence};
 
 impl Worker<'_> {
     /// Executes a load.
-    pub fn load(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
-        t: &Transfer,
-        mask: u32,
-        at: At,
-    ) -> Result<(), Fault> {
-        let addresses = addresses(warp, frame, &t.address);
+    pub fn load(&mut self, spot: &mut Spot<'_>, t: &Transfer, mask: u32) -> Result<(), Fault> {
+        let addresses = addresses(spot, &t.address);
         let kind = if t.strong { Kind::StrongRead } else { Kind::Read };
         let bytes = t.bytes * t.registers.len() as u32;
-        if t.space == Space::KernelParameter {
-            return self.load_parameter(block, warp, frame, t, &addresses, mask, at);
-        }
         let request = Request { kind, bytes, mask, values: None, releases: false };
-        let pointers = self.locate(block, warp, frame, t.space, &addresses, request, at)?;
-        read_lanes(&mut warp.frames[frame], t, &pointers, mask);
+        let pointers = self.locate(spot, t.space, &addresses, request)?;
+        read_lanes(spot.registers_mut(), t, &pointers, mask);
         if t.strong {
             // What the value tells was done must be seen from here on.
             fence(Ordering::SeqCst);
-            warp.polled = true;
-            self.acquire(block, kind, t.space, mask, &addresses);
+            spot.warp.polled = true;
+            self.acquire(spot, kind, t.space, mask, &addresses);
         }
-        Ok(())
-    }
-
-    /// A kernel's parameters are the same for all lanes.
-    fn load_parameter(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
-        t: &Transfer,
-        addresses: &[u64; LANES],
-        mask: u32,
-        at: At,
-    ) -> Result<(), Fault> {
-        let bytes = t.bytes * t.registers.len() as u32;
-        let request = Request { kind: Kind::Read, bytes, mask, values: None, releases: false };
-        let pointers = self.locate(block, warp, frame, t.space, addresses, request, at)?;
-        read_lanes(&mut warp.frames[frame], t, &pointers, mask);
         Ok(())
     }
 
     /// Executes a store.
-    #[allow(clippy::too_many_arguments, reason = "all of them are the place where it happens")]
-    pub fn store(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        frame: usize,
-        t: &Transfer,
-        mask: u32,
-        at: At,
-        releases: bool,
-    ) -> Result<(), Fault> {
-        let addresses = addresses(warp, frame, &t.address);
+    pub fn store(&mut self, spot: &mut Spot<'_>, t: &Transfer, mask: u32, releases: bool) -> Result<(), Fault> {
+        let addresses = addresses(spot, &t.address);
         let kind = if t.strong { Kind::StrongWrite } else { Kind::Write };
         let bytes = t.bytes * t.registers.len() as u32;
-        let values = (self.context.checks.race && t.space != Space::Global).then(|| values(&warp.frames[frame], t));
+        let values = (self.context.checks.race && t.space != Space::Global).then(|| values(spot.registers(), t));
         let request = Request { kind, bytes, mask, values: values.as_ref(), releases };
-        let pointers = self.locate(block, warp, frame, t.space, &addresses, request, at)?;
+        let pointers = self.locate(spot, t.space, &addresses, request)?;
         if t.strong {
             fence(Ordering::SeqCst);
         }
-        write_lanes(&warp.frames[frame], t, &pointers, mask);
+        write_lanes(spot.registers(), t, &pointers, mask);
         if t.strong {
             fence(Ordering::SeqCst);
         }

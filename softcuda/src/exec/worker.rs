@@ -3,11 +3,11 @@
 use super::Fault;
 use super::block::{BARRIERS, Block, Waiting};
 use super::context::Context;
-use super::frame::{FULL, write};
+use super::frame::{FULL, Frame, write, write_predicate};
 use super::warp::{Group, State, Warp, lanes};
 use crate::check::{Check, Site};
 use crate::counts::Tally;
-use crate::program::instruction::{Action, Barrier, FenceScope, Instruction, Register, Space};
+use crate::program::instruction::{Action, Barrier, Call, FenceScope, Instruction, Operands, Register, Space};
 use crate::program::symbols::{LOCAL_WINDOW, PARAMETER_WINDOW, SHARED_WINDOW, WINDOW_BYTES};
 use std::collections::HashSet;
 use std::sync::atomic::{Ordering, fence};
@@ -46,6 +46,24 @@ enum Flow {
     Choose,
     /// To a barrier.
     Barrier(usize, Waiting, Option<u32>, bool),
+}
+
+/// An instruction at work: the block, the warp, the call whose registers it uses, and where it stands.
+pub struct Spot<'s> {
+    pub block: &'s mut Block,
+    pub warp: &'s mut Warp,
+    pub frame: usize,
+    pub at: At,
+}
+
+impl Spot<'_> {
+    pub fn registers(&self) -> &Frame {
+        &self.warp.frames[self.frame]
+    }
+
+    pub fn registers_mut(&mut self) -> &mut Frame {
+        &mut self.warp.frames[self.frame]
+    }
 }
 
 /// Where an instruction stands: function, index, and the machine-wide number.
@@ -306,7 +324,8 @@ impl<'a> Worker<'a> {
                 group.pc += 1;
             } else {
                 let at = At { function, pc: group.pc, site: Site(sites + group.pc) };
-                match self.step(block, warp, &mut group, instruction, active, at)? {
+                let mut spot = Spot { block: &mut *block, warp: &mut *warp, frame: group.frame, at };
+                match self.step(&mut spot, &group, instruction, active)? {
                     Flow::Next => group.pc += 1,
                     Flow::Jump(target) => {
                         group.pc = target;
@@ -337,69 +356,63 @@ impl<'a> Worker<'a> {
     }
 
     /// Executes an instruction that is more than arithmetic.
-    fn step(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        group: &mut Group,
-        i: &'a Instruction,
-        active: u32,
-        at: At,
-    ) -> Result<Flow, Fault> {
-        if active == 0 && !matches!(i.action, Action::Branch(_)) {
+    fn step(&mut self, spot: &mut Spot<'_>, group: &Group, i: &Instruction, active: u32) -> Result<Flow, Fault> {
+        if active == 0 {
             return Ok(Flow::Next);
         }
         match &i.action {
-            Action::Compute(_) | Action::Nothing => {}
-            Action::Branch(target) => return Ok(self.branch(warp, group, active, *target)),
-            Action::BranchTable(register, targets) => {
-                return self.branch_table(warp, group, active, *register, targets);
-            }
-            Action::Call(call) => return self.call(block, warp, group, call, active, at),
-            Action::Return => return Ok(self.ret(warp, group, active)),
-            Action::Exit => return Ok(self.exit(warp, group, active)),
-            Action::Load(transfer) => self.load(block, warp, group.frame, transfer, active, at)?,
-            Action::Store(transfer) => {
-                self.store(block, warp, group.frame, transfer, active, at, i.operands.imm != 0)?
-            }
-            Action::Atomic(atomic) => self.atomic(block, warp, group.frame, atomic, active, at)?,
-            Action::Warp(op, members) => {
-                if !self.gathered(warp, group, *members, active) {
-                    return Ok(Flow::Choose);
-                }
-                self.exchange(block, warp, group.frame, op, *members, &i.operands, active);
-            }
-            Action::Barrier(barrier) => return Ok(self.barrier(warp, group, barrier, active, at)),
-            Action::Fence(scope) => self.fence(block, *scope),
-            Action::AsyncCopy(copy) => self.start_copy(block, warp, group.frame, copy, active, at)?,
-            Action::AsyncCommit => warp.pending.commit(active),
-            Action::AsyncWait(groups) => self.wait_copies(block, warp, *groups, active)?,
-            Action::MatrixTransfer(transfer) => self.matrix_transfer(block, warp, group.frame, transfer, active, at)?,
-            Action::MatrixProduct(product) => super::matrix::multiply(&mut warp.frames[group.frame], product, active),
-            Action::Clock { wide, high } => clock(warp, group.frame, i.operands.d, *wide, *high, active),
-            Action::IsSpace(space, register) => {
-                is_space(&mut warp.frames[group.frame], *space, *register, i.operands.d, active)
-            }
-            Action::Yield => warp.polled = true,
-            Action::Trap => return Err(self.trap(block, warp, active, at)),
+            Action::Branch(target) => Ok(self.branch(spot.warp, group, active, *target)),
+            Action::BranchTable(register, targets) => self.branch_table(spot.warp, group, active, *register, targets),
+            Action::Call(call) => self.call(spot, group, call, active),
+            Action::Return => Ok(self.ret(spot.warp, group, active)),
+            Action::Exit => Ok(self.exit(spot.warp, group, active)),
+            Action::Barrier(barrier) => Ok(self.barrier(spot, group, barrier, active)),
+            Action::Warp(_, members) if !self.gathered(spot.warp, group, *members, active) => Ok(Flow::Choose),
+            _ => self.operate(spot, i, active).map(|()| Flow::Next),
         }
-        Ok(Flow::Next)
     }
 
-    fn trap(&self, block: &Block, warp: &Warp, active: u32, at: At) -> Fault {
+    /// Executes an instruction that leads to the next one.
+    fn operate(&mut self, spot: &mut Spot<'_>, i: &Instruction, active: u32) -> Result<(), Fault> {
+        match &i.action {
+            Action::Load(transfer) => self.load(spot, transfer, active),
+            Action::Store(transfer) => self.store(spot, transfer, active, i.operands.imm != 0),
+            Action::Atomic(atomic) => self.atomic(spot, atomic, active),
+            Action::AsyncCopy(copy) => self.start_copy(spot, copy, active),
+            Action::AsyncWait(groups) => self.wait_copies(spot, *groups, active),
+            Action::MatrixTransfer(transfer) => self.matrix_transfer(spot, transfer, active),
+            Action::Trap => Err(self.trap(spot, active)),
+            simple => {
+                self.operate_simply(spot, simple, &i.operands, active);
+                Ok(())
+            }
+        }
+    }
+
+    /// Executes an instruction that cannot fail.
+    fn operate_simply(&mut self, spot: &mut Spot<'_>, action: &Action, o: &Operands, active: u32) {
+        match action {
+            Action::Warp(op, members) => self.exchange(spot, op, *members, o, active),
+            Action::Fence(scope) => self.fence(spot.block, *scope),
+            Action::AsyncCommit => spot.warp.pending.commit(active),
+            Action::MatrixProduct(product) => super::matrix::multiply(spot.registers_mut(), product, active),
+            Action::Clock { wide, high } => clock(spot, o.d, *wide, *high, active),
+            Action::IsSpace(space, register) => is_space(spot.registers_mut(), *space, *register, o.d, active),
+            Action::Yield => spot.warp.polled = true,
+            _ => {}
+        }
+    }
+
+    fn trap(&self, spot: &Spot<'_>, active: u32) -> Fault {
         if self.context.checks.any() {
-            let place = (block.index, self.context.thread_index(warp.index, active.trailing_zeros()));
-            self.context.report(Check::Trap, at.site, place, 0, "the kernel executed trap".to_owned(), None);
+            self.finding(Check::Trap, spot, active.trailing_zeros(), 0, "the kernel executed trap".to_owned());
         }
         Fault::LaunchFailed
     }
 
-    fn branch(&self, warp: &mut Warp, group: &mut Group, active: u32, target: u32) -> Flow {
+    fn branch(&self, warp: &mut Warp, group: &Group, active: u32, target: u32) -> Flow {
         if active == group.mask {
             return Flow::Jump(target);
-        }
-        if active == 0 {
-            return Flow::Next;
         }
         let rest = group.mask & !active;
         warp.groups.push(Group { pc: target, mask: active, ..*group });
@@ -410,7 +423,7 @@ impl<'a> Worker<'a> {
     fn branch_table(
         &self,
         warp: &mut Warp,
-        group: &mut Group,
+        group: &Group,
         active: u32,
         register: Register,
         targets: &[u32],
@@ -430,7 +443,7 @@ impl<'a> Worker<'a> {
         Ok(Flow::Choose)
     }
 
-    fn exit(&self, warp: &mut Warp, group: &mut Group, active: u32) -> Flow {
+    fn exit(&self, warp: &mut Warp, group: &Group, active: u32) -> Flow {
         warp.end(active);
         if group.mask & !active != 0 {
             warp.groups.push(Group { pc: group.pc + 1, mask: group.mask & !active, ..*group });
@@ -438,7 +451,7 @@ impl<'a> Worker<'a> {
         Flow::Choose
     }
 
-    fn ret(&self, warp: &mut Warp, group: &mut Group, active: u32) -> Flow {
+    fn ret(&self, warp: &mut Warp, group: &Group, active: u32) -> Flow {
         let Some((frame, pc)) = warp.frames[group.frame].caller else { return self.exit(warp, group, active) };
         super::call::return_results(self.context.program, warp, group.frame, pc - 1, active);
         warp.leave(group.frame, active);
@@ -449,16 +462,9 @@ impl<'a> Worker<'a> {
         Flow::Choose
     }
 
-    fn call(
-        &mut self,
-        block: &mut Block,
-        warp: &mut Warp,
-        group: &mut Group,
-        call: &crate::program::instruction::Call,
-        active: u32,
-        at: At,
-    ) -> Result<Flow, Fault> {
-        let entered = self.enter(block, warp, group.frame, call, active, at)?;
+    fn call(&mut self, spot: &mut Spot<'_>, group: &Group, call: &Call, active: u32) -> Result<Flow, Fault> {
+        let entered = self.enter(spot, call, active)?;
+        let warp = &mut *spot.warp;
         let Some(calls) = entered else { return Ok(Flow::Next) };
         for (frame, mask) in calls {
             warp.groups.push(Group { frame, pc: 0, mask, ..*group });
@@ -490,7 +496,8 @@ impl<'a> Worker<'a> {
         false
     }
 
-    fn barrier(&mut self, warp: &mut Warp, group: &mut Group, barrier: &Barrier, active: u32, at: At) -> Flow {
+    fn barrier(&mut self, spot: &mut Spot<'_>, group: &Group, barrier: &Barrier, active: u32) -> Flow {
+        let (warp, at) = (&mut *spot.warp, spot.at);
         let frame = &warp.frames[group.frame];
         let lane = active.trailing_zeros() as usize;
         let number = read_register(frame, barrier.number)[lane] as usize % BARRIERS;
@@ -518,7 +525,7 @@ impl<'a> Worker<'a> {
 
 /// The lanes of a group that an instruction's guard lets through.
 #[inline(always)]
-fn guarded(frame: &super::frame::Frame, instruction: &Instruction, mask: u32) -> u32 {
+fn guarded(frame: &Frame, instruction: &Instruction, mask: u32) -> u32 {
     match instruction.guard {
         None => mask,
         Some(guard) => (frame.predicates[usize::from(guard.predicate)] ^ guard.negate) & mask,
@@ -526,7 +533,7 @@ fn guarded(frame: &super::frame::Frame, instruction: &Instruction, mask: u32) ->
 }
 
 /// A register as 64-bit numbers, zero-extended.
-pub fn read_register(frame: &super::frame::Frame, register: Register) -> [u64; 32] {
+pub fn read_register(frame: &Frame, register: Register) -> [u64; 32] {
     match register {
         Register::Word(slot) => frame.words[usize::from(slot)].0.map(u64::from),
         Register::Double(slot) => frame.doubles[usize::from(slot)].0,
@@ -534,9 +541,9 @@ pub fn read_register(frame: &super::frame::Frame, register: Register) -> [u64; 3
     }
 }
 
-fn clock(warp: &mut Warp, frame: usize, d: u16, wide: bool, high: bool, active: u32) {
-    let now = warp.clock;
-    let frame = &mut warp.frames[frame];
+fn clock(spot: &mut Spot<'_>, d: u16, wide: bool, high: bool, active: u32) {
+    let now = spot.warp.clock;
+    let frame = spot.registers_mut();
     if wide {
         write(frame, d, [now; 32], active);
     } else {
@@ -544,10 +551,10 @@ fn clock(warp: &mut Warp, frame: usize, d: u16, wide: bool, high: bool, active: 
     }
 }
 
-fn is_space(frame: &mut super::frame::Frame, space: Space, register: Register, d: u16, active: u32) {
+fn is_space(frame: &mut Frame, space: Space, register: Register, d: u16, active: u32) {
     let addresses = read_register(frame, register);
     let holds = lanes(active).filter(|lane| space_of(addresses[*lane]) == space).fold(0, |mask, lane| mask | 1 << lane);
-    super::frame::write_predicate(frame, d, holds, active);
+    write_predicate(frame, d, holds, active);
 }
 
 /// The state space that a generic address lies in.

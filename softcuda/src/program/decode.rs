@@ -101,7 +101,8 @@ struct Decoder<'a> {
     local: HashMap<String, u64>,
     parameters: HashMap<String, u64>,
     kernel_parameters: HashMap<String, u64>,
-    formals: (Vec<(usize, usize)>, Vec<(usize, usize)>),
+    formal_parameters: Vec<(usize, usize)>,
+    formal_results: Vec<(usize, usize)>,
     guard: Option<Guard>,
 }
 
@@ -131,7 +132,8 @@ impl<'a> Decoder<'a> {
             local: HashMap::new(),
             parameters: HashMap::new(),
             kernel_parameters: HashMap::new(),
-            formals: (Vec::new(), Vec::new()),
+            formal_parameters: Vec::new(),
+            formal_results: Vec::new(),
             guard: None,
         };
         decoder.place_variables(function).ok_or_else(|| bad("the variables take more than 2^64 bytes".to_owned()))?;
@@ -151,7 +153,7 @@ impl<'a> Decoder<'a> {
             self.kernel_parameters = place(function.parameters.iter(), 0)?.0.into_iter().collect();
         } else {
             for (list, formals) in
-                [(&function.parameters, &mut self.formals.0), (&function.returns, &mut self.formals.1)]
+                [(&function.parameters, &mut self.formal_parameters), (&function.returns, &mut self.formal_results)]
             {
                 let (placed, end) = place(list.iter(), parameter_end)?;
                 formals.extend(placed.iter().zip(list).map(|((_, offset), v)| (*offset as usize, v.size as usize)));
@@ -208,8 +210,8 @@ impl<'a> Decoder<'a> {
             instructions: self.code,
             syntax: self.syntax,
             layout: self.slots.finish(),
-            parameters: self.formals.0,
-            results: self.formals.1,
+            parameters: self.formal_parameters,
+            results: self.formal_results,
             shared_bytes: self.shared_end,
             declared_only: false,
         })

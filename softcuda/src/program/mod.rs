@@ -78,6 +78,9 @@ pub struct Kernel {
     pub required_block: Option<[u32; 3]>,
 }
 
+/// A variable in device memory: name, address, bytes.
+type Placed = (String, u64, u64);
+
 /// A loaded module.
 #[derive(Debug)]
 pub struct Program {
@@ -86,10 +89,10 @@ pub struct Program {
     /// Index of the function of each kernel.
     entries: Vec<usize>,
     kernels: Vec<Kernel>,
-    variables: Vec<(String, u64, u64)>,
+    variables: Vec<Placed>,
     /// The site of each function's first instruction.
     pub sites: Vec<u32>,
-    /// Bytes of initial values by address, for the driver to copy.
+    /// Where its variables lie.
     allocations: Vec<u64>,
 }
 
@@ -181,7 +184,7 @@ fn place_symbols(
     machine: &Machine,
     module: &ast::Module,
     allocations: &mut Vec<u64>,
-) -> Result<(Symbols, Vec<(String, u64, u64)>), LoadError> {
+) -> Result<(Symbols, Vec<Placed>), LoadError> {
     let mut symbols = Symbols::default();
     for (index, function) in module.functions.iter().enumerate() {
         // A definition overrides its forward declaration.

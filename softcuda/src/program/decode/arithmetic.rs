@@ -13,6 +13,21 @@ use crate::ptx::ast::{Instruction, Operand, Type};
 const ROUNDINGS: [&str; 5] = ["rn", "rz", "rm", "rp", "rna"];
 const FLOAT_WORDS: &[&str] = &["rn", "rz", "rm", "rp", "ftz", "sat", "NaN", "xorsign", "abs", "relu", "approx", "full"];
 
+/// What an instruction of arithmetic does: its handler with its immediate, and what it counts as.
+struct Step {
+    handler: Handler,
+    imm: u32,
+    class: Class,
+    flops: u32,
+}
+
+impl Step {
+    /// One that has no floating-point operations.
+    fn new(handler: Handler, imm: u32, class: Class) -> Step {
+        Step { handler, imm, class, flops: 0 }
+    }
+}
+
 impl Decoder<'_> {
     /// Decodes arithmetic; false for others.
     pub(super) fn arithmetic(&mut self, i: &Instruction) -> Result<bool, Error> {
@@ -29,17 +44,8 @@ impl Decoder<'_> {
         Ok(true)
     }
 
-    /// Emits `d = f(a, ...)` with all operands of type `ty`, but those that `others` names.
-    fn apply(
-        &mut self,
-        i: &Instruction,
-        handler: Handler,
-        to: Type,
-        from: &[Type],
-        imm: u32,
-        class: Class,
-        flops: u32,
-    ) -> Result<(), Error> {
+    /// Emits `d = f(a, ...)`, operands being of types `from` and the result of type `to`.
+    fn apply(&mut self, i: &Instruction, step: Step, to: Type, from: &[Type]) -> Result<(), Error> {
         self.expect_operands(i, &[from.len() + 1])?;
         let d = self.destination(i, &i.operands[0], to)?;
         let mut slots = [0; 4];
@@ -47,7 +53,7 @@ impl Decoder<'_> {
             slots[index] = self.source(i, &i.operands[index + 1], *ty)?;
         }
         let [a, b, c, e] = slots;
-        self.compute_counted(handler, Operands { d, a, b, c, e, imm }, class, flops);
+        self.compute_counted(step.handler, Operands { d, a, b, c, e, imm: step.imm }, step.class, step.flops);
         Ok(())
     }
 
@@ -85,7 +91,7 @@ impl Decoder<'_> {
         };
         only(i, FLOAT_WORDS)?;
         let Some(handler) = handler else { return Ok(false) };
-        self.apply(i, handler, ty, &[ty; 3][..sources], imm, class, flops)?;
+        self.apply(i, Step { handler, imm, class, flops }, ty, &[ty; 3][..sources])?;
         Ok(true)
     }
 
@@ -102,7 +108,7 @@ impl Decoder<'_> {
         };
         only(i, FLOAT_WORDS)?;
         let Some(handler) = handler else { return Ok(false) };
-        self.apply(i, handler, ty, &[ty; 3][..sources], imm, Class::Float64, flops)?;
+        self.apply(i, Step { handler, imm, class: Class::Float64, flops }, ty, &[ty; 3][..sources])?;
         Ok(true)
     }
 
@@ -121,7 +127,7 @@ impl Decoder<'_> {
         only(i, FLOAT_WORDS)?;
         let Some(handler) = handler else { return Ok(false) };
         let flops = if pair { 2 * flops } else { flops };
-        self.apply(i, handler, ty, &[ty; 3][..sources], imm, Class::Float16, flops)?;
+        self.apply(i, Step { handler, imm, class: Class::Float16, flops }, ty, &[ty; 3][..sources])?;
         Ok(true)
     }
 
@@ -178,7 +184,7 @@ impl Decoder<'_> {
             ],
         )?;
         let Some(handler) = handler else { return Ok(false) };
-        self.apply(i, handler, to, &from, 0, Class::Integer, 0)?;
+        self.apply(i, Step::new(handler, 0, Class::Integer), to, &from)?;
         Ok(true)
     }
 
@@ -190,7 +196,7 @@ impl Decoder<'_> {
     fn carry(&mut self, i: &Instruction, ty: Type) -> Result<bool, Error> {
         only(i, &["cc"])?;
         let Some(handler) = integer::carrying(&i.opcode, ty) else { return Ok(false) };
-        self.apply(i, handler, ty, &[ty; 2], self.carry_flags(i), Class::Integer, 0)?;
+        self.apply(i, Step::new(handler, self.carry_flags(i), Class::Integer), ty, &[ty; 2])?;
         Ok(true)
     }
 
@@ -198,7 +204,7 @@ impl Decoder<'_> {
         only(i, &["cc", "lo", "hi"])?;
         let half = if has(i, "hi") { "hi" } else { "lo" };
         let Some(handler) = integer::mad_carrying(half, ty) else { return Ok(false) };
-        self.apply(i, handler, ty, &[ty; 3], self.carry_flags(i), Class::Integer, 0)?;
+        self.apply(i, Step::new(handler, self.carry_flags(i), Class::Integer), ty, &[ty; 3])?;
         Ok(true)
     }
 
@@ -219,7 +225,7 @@ impl Decoder<'_> {
         let [a, b] = types(i)[..] else { return Err(error(i, "two types are expected")) };
         let imm = u32::from(a.signed()) | u32::from(b.signed()) << 1 | u32::from(has(i, "hi")) << 2;
         let handler = if i.opcode == "dp4a" { integer::dp4a() } else { integer::dp2a() };
-        self.apply(i, handler, Type::B(32), &[Type::B(32); 3], imm, Class::Integer, 0)?;
+        self.apply(i, Step::new(handler, imm, Class::Integer), Type::B(32), &[Type::B(32); 3])?;
         Ok(true)
     }
 
@@ -294,7 +300,7 @@ impl Decoder<'_> {
         }
         match types(i)[..] {
             [to @ (Type::F16x2 | Type::Bf16x2), from @ Type::F(32)] => {
-                self.apply(i, half::pack(to == Type::Bf16x2), to, &[from; 2], imm, Class::Conversion, 0)
+                self.apply(i, Step::new(half::pack(to == Type::Bf16x2), imm, Class::Conversion), to, &[from; 2])
             }
             [to, from] => self.convert(i, to, from, imm),
             _ => Err(error(i, "two types are expected")),
@@ -304,10 +310,10 @@ impl Decoder<'_> {
     fn cvt_fp8(&mut self, i: &Instruction, e5m2: bool, imm: u32) -> Result<(), Error> {
         match types(i)[..] {
             [from @ Type::F(32)] => {
-                self.apply(i, convert::pack_fp8(e5m2), Type::B(16), &[from; 2], imm, Class::Conversion, 0)
+                self.apply(i, Step::new(convert::pack_fp8(e5m2), imm, Class::Conversion), Type::B(16), &[from; 2])
             }
             [to @ Type::F16x2] => {
-                self.apply(i, convert::unpack_fp8(e5m2), to, &[Type::B(16)], imm, Class::Conversion, 0)
+                self.apply(i, Step::new(convert::unpack_fp8(e5m2), imm, Class::Conversion), to, &[Type::B(16)])
             }
             _ => Err(error(i, "a conversion that this driver does not know")),
         }

@@ -71,7 +71,7 @@ impl Decoder<'_> {
             let d = self.destination(i, part, Type::B(16))?;
             self.compute(
                 handler,
-                Operands { d, a, imm: width << 16 | index as u32 * width, ..Operands::default() },
+                Operands { d, a, imm: bits_of_part(width, index), ..Operands::default() },
                 Class::Move,
             );
         }
@@ -96,7 +96,7 @@ impl Decoder<'_> {
         let mut into = zero.ok_or_else(too_many)?;
         let handler = if wide { bits::insert64() } else { bits::insert() };
         for (index, a) in slots.into_iter().enumerate() {
-            let imm = width << 16 | index as u32 * width;
+            let imm = bits_of_part(width, index);
             self.compute(handler, Operands { d, a, b: into, imm, ..Operands::default() }, Class::Move);
             into = d;
         }
@@ -250,4 +250,9 @@ impl Decoder<'_> {
         self.compute(handler, Operands { d, a, b, c, imm, ..Operands::default() }, Class::Predicate);
         Ok(())
     }
+}
+
+/// Which part of a packed register a step moves: its width in the upper half, its first bit in the lower.
+fn bits_of_part(width: u32, index: usize) -> u32 {
+    (width << 16) | (index as u32 * width)
 }
