@@ -186,7 +186,7 @@ fn begin_warp(context: &Context<'_>, warp: &mut Warp, block: [u32; 3]) {
         warp.local_written.resize(stack * LANES, false);
     }
     warp.pending = Default::default();
-    (warp.clock, warp.polled, warp.head_start) = (0, false, 0);
+    (warp.clock, warp.polled, warp.ahead) = (0, false, (0, 0));
     warp.groups.clear();
     warp.groups.push(Group { frame: 0, pc: 0, mask: warp.live, state: State::Ready, age: 0 });
     let layout = &context.program.functions[entry].layout;
