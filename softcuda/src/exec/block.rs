@@ -3,10 +3,12 @@
 use super::context::Context;
 use super::frame::{Frame, LANES, Lanes};
 use super::warp::{Group, State, Warp, lanes};
+use crate::check::Site;
 use crate::check::global::BlockRaces;
 use crate::check::shared::SharedShadow;
 use crate::program::instruction::{BarrierResult, Reduction, Register};
 use crate::program::layout::{Constant, Special};
+use std::collections::HashSet;
 
 /// One barrier of a block.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,8 @@ pub struct Block {
     pub barriers: Vec<BarrierState>,
     /// Shadow of its shared memory.
     pub shadow: Option<SharedShadow>,
+    /// Races that were found, by the sites of both sides: one in a loop is found again at each turn.
+    pub seen: HashSet<(Site, Site)>,
     /// Its accesses to device memory, where races are checked.
     pub races: Option<BlockRaces>,
 }
@@ -66,6 +70,7 @@ impl Block {
             warps: (0..context.warps).map(|index| Warp { index, ..Warp::default() }).collect(),
             barriers: vec![BarrierState::default(); BARRIERS],
             shadow: (checks.race || checks.init).then(SharedShadow::new),
+            seen: HashSet::new(),
             races: None,
         }
     }
@@ -74,6 +79,7 @@ impl Block {
     pub fn begin(&mut self, context: &Context<'_>, linear: u64) {
         (self.linear, self.index) = (linear, context.block_index(linear));
         self.shared.fill(0);
+        self.seen.clear();
         self.barriers.iter_mut().for_each(|barrier| *barrier = BarrierState::default());
         if let Some(shadow) = &mut self.shadow {
             shadow.begin_block(context.shared_bytes, context.warps);

@@ -9,7 +9,6 @@ use crate::check::{Check, Site};
 use crate::counts::Tally;
 use crate::program::instruction::{Action, Barrier, Call, FenceScope, Instruction, Operands, Register, Space};
 use crate::program::symbols::{LOCAL_WINDOW, PARAMETER_WINDOW, SHARED_WINDOW, WINDOW_BYTES};
-use std::collections::HashSet;
 use std::sync::atomic::{Ordering, fence};
 
 /// Instructions that a warp may execute before the next one has its turn: another warp may be what it waits for.
@@ -22,8 +21,6 @@ pub struct Worker<'a> {
     pub tally: Tally,
     /// For each instruction of each function the range of addresses that it last fell into.
     pub ranges: Vec<Vec<(u64, u64)>>,
-    /// Races that were handed over: sites of both sides.
-    pub seen: HashSet<(Site, Site)>,
     /// What a program prints, a line at a time.
     pub printed: Vec<u8>,
 }
@@ -79,7 +76,7 @@ pub struct At {
 impl<'a> Worker<'a> {
     pub fn new(context: &'a Context<'a>) -> Worker<'a> {
         let ranges = context.program.functions.iter().map(|code| vec![(0, 0); code.instructions.len()]).collect();
-        Worker { context, tally: Tally::new(context.program), ranges, seen: HashSet::new(), printed: Vec::new() }
+        Worker { context, tally: Tally::new(context.program), ranges, printed: Vec::new() }
     }
 
     /// Runs blocks until there are none; this is worker `index` of `workers`.
