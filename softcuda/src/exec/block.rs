@@ -177,7 +177,8 @@ fn write_result(warp: &mut Warp, mask: u32, result: BarrierResult, value: u32) {
 
 fn begin_warp(context: &Context<'_>, warp: &mut Warp, block: [u32; 3]) {
     let entry = context.program.entry(context.launch.kernel);
-    if warp.frames.is_empty() {
+    let fresh = warp.frames.is_empty();
+    if fresh {
         warp.frames.push(context.program.functions[entry].layout.frame(entry));
     }
     warp.unused = (1..warp.frames.len()).collect();
@@ -203,23 +204,27 @@ fn begin_warp(context: &Context<'_>, warp: &mut Warp, block: [u32; 3]) {
     frame.predicates[3..].fill(0);
     frame.predicates[0] = 0;
     (frame.local_base, frame.depth, frame.caller, frame.live) = (0, 0, None, warp.live);
-    fill_constants(context, frame, warp.index, block);
+    fill_constants(context, frame, warp.index, block, fresh);
 }
 
-/// Fills the constants and special registers of a frame.
-pub fn fill_constants(context: &Context<'_>, frame: &mut Frame, warp: u32, block: [u32; 3]) {
+/// Fills the constants and special registers of a frame: all of them if it is fresh, else those that differ from block to
+/// block.
+pub fn fill_constants(context: &Context<'_>, frame: &mut Frame, warp: u32, block: [u32; 3], fresh: bool) {
     let layout = &context.program.functions[frame.function].layout;
-    for (index, constant) in layout.word_constants.iter().enumerate() {
-        let base = frame.local_base;
-        frame.words[layout.words + index] = Lanes(std::array::from_fn(|lane| {
-            constant_value(context, *constant, base, warp, lane as u32, block) as u32
-        }));
+    let base = frame.local_base;
+    let due = |constant: &Constant| fresh || varies(*constant);
+    let value = |constant: Constant, lane: usize| constant_value(context, constant, base, warp, lane as u32, block);
+    for (index, constant) in layout.word_constants.iter().enumerate().filter(|(_, constant)| due(constant)) {
+        frame.words[layout.words + index] = Lanes(std::array::from_fn(|lane| value(*constant, lane) as u32));
     }
-    for (index, constant) in layout.double_constants.iter().enumerate() {
-        let base = frame.local_base;
-        frame.doubles[layout.doubles + index] =
-            Lanes(std::array::from_fn(|lane| constant_value(context, *constant, base, warp, lane as u32, block)));
+    for (index, constant) in layout.double_constants.iter().enumerate().filter(|(_, constant)| due(constant)) {
+        frame.doubles[layout.doubles + index] = Lanes(std::array::from_fn(|lane| value(*constant, lane)));
     }
+}
+
+/// Whether a constant differs from block to block.
+fn varies(constant: Constant) -> bool {
+    matches!(constant, Constant::Special(Special::Block(_) | Special::Multiprocessor))
 }
 
 fn constant_value(

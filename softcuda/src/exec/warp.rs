@@ -127,13 +127,14 @@ impl Warp {
         others.map(|other| other.pc).min().unwrap_or(u32::MAX)
     }
 
-    /// A frame for a call, its constants to be filled in by the caller.
-    pub fn take_frame(&mut self, program: &Program, function: usize) -> usize {
+    /// A frame for a call whose local memory begins at `base`, and whether all its constants are to be filled in.
+    pub fn take_frame(&mut self, program: &Program, function: usize, base: u32) -> (usize, bool) {
         if let Some(position) = self.unused.iter().position(|frame| self.frames[*frame].function == function) {
-            return self.unused.swap_remove(position);
+            let frame = self.unused.swap_remove(position);
+            return (frame, self.frames[frame].local_base != base);
         }
         self.frames.push(program.functions[function].layout.frame(function));
-        self.frames.len() - 1
+        (self.frames.len() - 1, true)
     }
 
     /// Ends lanes: in all groups and calls.
