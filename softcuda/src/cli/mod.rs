@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod exec;
+pub mod run;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -16,11 +17,13 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Exec(exec::Arguments),
+    Run(run::RunArguments),
 }
 
 /// Does what the command line says.
 pub fn run(arguments: &Arguments) -> ExitCode {
     match &arguments.command {
         Command::Exec(arguments) => exec::run(arguments),
+        Command::Run(arguments) => run::run(arguments),
     }
 }
