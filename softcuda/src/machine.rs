@@ -96,7 +96,7 @@ impl Machine {
     /// Not all of the target is device memory.
     pub fn write(&self, order: &Order, name: &str, target: u64, source: &[u8]) -> Result<(), OutOfBounds> {
         let bytes = source.len() as u64;
-        let host = self.host(target, bytes)?;
+        let host = self.reach(name, target, bytes)?;
         self.observe(order, name, target, bytes, AccessKind::Write);
         // SAFETY: `host` checked that so many bytes are accessible there; the source is the host's own memory.
         unsafe { std::ptr::copy(source.as_ptr(), host, source.len()) };
@@ -110,7 +110,7 @@ impl Machine {
     /// Not all of the source is device memory.
     pub fn read(&self, order: &Order, name: &str, source: u64, target: &mut [u8]) -> Result<(), OutOfBounds> {
         let bytes = target.len() as u64;
-        let host = self.host(source, bytes)?;
+        let host = self.reach(name, source, bytes)?;
         self.observe(order, name, source, bytes, AccessKind::Read);
         // SAFETY: `host` checked that so many bytes are accessible there; the target is the host's own memory.
         unsafe { std::ptr::copy(host, target.as_mut_ptr(), target.len()) };
@@ -122,7 +122,7 @@ impl Machine {
     /// # Errors
     /// Not all of both is device memory.
     pub fn copy(&self, order: &Order, name: &str, target: u64, source: u64, bytes: u64) -> Result<(), OutOfBounds> {
-        let (from, to) = (self.host(source, bytes)?, self.host(target, bytes)?);
+        let (from, to) = (self.reach(name, source, bytes)?, self.reach(name, target, bytes)?);
         self.observe(order, name, source, bytes, AccessKind::Read);
         self.observe(order, name, target, bytes, AccessKind::Write);
         // SAFETY: `host` checked that so many bytes are accessible at both; `copy` allows overlap.
@@ -144,7 +144,7 @@ impl Machine {
     /// Not all of the target is device memory.
     pub fn fill(&self, order: &Order, name: &str, target: u64, pattern: &[u8], count: u64) -> Result<(), OutOfBounds> {
         let bytes = count.checked_mul(pattern.len() as u64).ok_or(OutOfBounds { address: target, bytes: u64::MAX })?;
-        let host = self.host(target, bytes)?;
+        let host = self.reach(name, target, bytes)?;
         self.observe(order, name, target, bytes, AccessKind::Write);
         for index in 0..count as usize {
             // SAFETY: `host` checked that all elements are accessible.
@@ -156,6 +156,35 @@ impl Machine {
 
     fn host(&self, address: u64, bytes: u64) -> Result<*mut u8, OutOfBounds> {
         self.memory.translate(address, bytes).ok_or(OutOfBounds { address, bytes })
+    }
+
+    /// As [`Machine::host`]; what cannot be reached is reported if memory is checked.
+    fn reach(&self, call: &str, address: u64, bytes: u64) -> Result<*mut u8, OutOfBounds> {
+        let reached = self.host(address, bytes);
+        if let Err(error) = reached
+            && self.settings.checks.memory
+        {
+            let nearest = self.memory.nearest(address);
+            let freed = nearest.is_some_and(|near| near.allocation.freed && near.inside());
+            let check = if freed { Check::UseAfterFree } else { Check::OutOfBounds };
+            let near = nearest.map_or(String::new(), |near| format!("; the first is {near}"));
+            self.reporter.add(host_report(check, call, address, format!("{error}{near}")));
+            self.reporter.flush();
+        }
+        reached
+    }
+
+    /// The report of a race in device memory.
+    pub fn race_report(&self, race: &Race) -> Report {
+        let Other { kernel, file, line, block, thread, instruction, kind } = other_of(&self.sites, &race.access);
+        let other = other_of(&self.sites, &race.other);
+        let nearest = self.memory.nearest(race.address).map_or(String::new(), |near| format!(", {near}"));
+        let message = format!(
+            "{kind} of device memory that {} also touches ({}), with nothing to order them{nearest}",
+            other.kernel, other.kind
+        );
+        let (check, address, other) = (Check::GlobalRace, race.address, Some(other));
+        Report { check, kernel, file, line, block, thread, instruction, address, message, other, count: 1 }
     }
 
     /// Whether an address is the device's own, which the shadow covers; host memory it does not.
@@ -177,7 +206,7 @@ impl Machine {
         let mut races = Vec::new();
         shadow.range_access(order, name, address, bytes, kind == AccessKind::Write, &mut |race| races.push(race));
         if !races.is_empty() {
-            races.iter().for_each(|race| self.reporter.add(race_report(&self.sites, race)));
+            races.iter().for_each(|race| self.reporter.add(self.race_report(race)));
             self.reporter.flush();
         }
     }
@@ -211,28 +240,5 @@ pub fn other_of(sites: &Sites, access: &RacingAccess) -> Other {
         thread: access.thread,
         instruction: source.map_or_else(String::new, |source| source.instruction.to_string()),
         kind: access.kind.name().to_owned(),
-    }
-}
-
-/// The report of a race in device memory.
-pub fn race_report(sites: &Sites, race: &Race) -> Report {
-    let Other { kernel, file, line, block, thread, instruction, kind } = other_of(sites, &race.access);
-    let other = other_of(sites, &race.other);
-    let message = format!(
-        "{kind} of device memory that {} also touches ({}), with nothing to order them",
-        other.kernel, other.kind
-    );
-    Report {
-        check: Check::GlobalRace,
-        kernel,
-        file,
-        line,
-        block,
-        thread,
-        instruction,
-        address: race.address,
-        message,
-        other: Some(other),
-        count: 1,
     }
 }

@@ -5,8 +5,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use softcuda::check::global::Order;
+use softcuda::exec::{Launch, run};
+use softcuda::machine::Machine;
+use softcuda::program::{LoadError, Program};
 use softcuda::ptx::ast::Position;
 use softcuda::ptx::parse;
+use softcuda::settings::{Checks, Settings};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -23,12 +28,59 @@ const MEMORY_LIMIT: u64 = 512 << 10;
 /// The longest text that is tried.
 const TEXT_LIMIT: usize = 256 << 10;
 
-/// What is fuzzed.
-fn target(text: &str) {
+/// Texts that one device loads: it remembers the places of all instructions it ever loaded.
+const LOADS: u32 = 200;
+/// Instructions after which a launch is stopped.
+const INSTRUCTION_LIMIT: u64 = 2000;
+
+/// What is fuzzed: the parser, then the decoder, then a launch of each kernel.
+fn target(text: &str, device: &mut (Machine, u32)) {
     if let Err(error) = parse(text) {
         assert!(within(text, error.position), "the place of '{error}' lies beyond the text");
         assert!(!error.to_string().contains('\n'), "'{error}' has more than one line");
+        return;
     }
+    if device.1 == LOADS {
+        *device = new_device();
+    }
+    device.1 += 1;
+    let machine = &device.0;
+    match Program::load(machine, text) {
+        Err(LoadError::Ptx(error)) => {
+            assert!(within(text, error.position), "the place of '{error}' lies beyond the text")
+        }
+        Err(_) => {}
+        // What kernels print would bury the outcome of the test.
+        Ok(program) if text.contains("vprintf") || text.contains("__assertfail") => program.unload(machine),
+        Ok(program) => launch_all(machine, &Arc::new(program)),
+    }
+    machine.reporter.clear();
+    machine.counts.reset();
+}
+
+fn new_device() -> (Machine, u32) {
+    let (limit, memory) = (Some(INSTRUCTION_LIMIT), 16 << 20);
+    let settings =
+        Settings { checks: Checks::ALL, compute_capability: (9, 0), threads: 1, limit, memory, ..Settings::default() };
+    (Machine::new(settings).unwrap(), 0)
+}
+
+/// Launches every kernel with a warp and a half, its parameters being zeros: it may fault, but not panic.
+fn launch_all(machine: &Machine, program: &Arc<Program>) {
+    for (kernel, described) in program.kernels().iter().enumerate() {
+        if described.shared_bytes > 64 << 10 || described.max_threads < 48 {
+            continue;
+        }
+        let parameters = vec![0; described.parameter_bytes];
+        let order = Order { stream: 0, sequence: 0, after: Arc::default() };
+        let (grid, block) = ([2, 1, 1], [48, 1, 1]);
+        let _ = run(
+            machine,
+            program,
+            &Launch { kernel, grid, block, shared_bytes: 0, cooperative: false, parameters, order },
+        );
+    }
+    program.unload(machine);
 }
 
 /// Whether a place is one of the text, its end included.
@@ -267,10 +319,10 @@ fn watch(count: Arc<AtomicU64>) {
 }
 
 /// Asserts that the target answers within the limit. Another process may delay it: only three slow runs count.
-fn try_text(text: &str) {
-    let quick = || {
+fn try_text(text: &str, device: &mut (Machine, u32)) {
+    let mut quick = || {
         let start = Instant::now();
-        target(text);
+        target(text, device);
         start.elapsed() <= TIME_LIMIT
     };
     assert!((0..3).any(|_| quick()), "slower than {TIME_LIMIT:?}");
@@ -287,11 +339,11 @@ fn mutated_texts_neither_panic_nor_hang_nor_take_much_memory() {
     let count = Arc::new(AtomicU64::new(0));
     watch(count.clone());
     let (end, memory) = (Instant::now() + Duration::from_secs(seconds), peak_memory());
-    let mut accepted = 0_u64;
+    let (mut accepted, mut device) = (0_u64, new_device());
     while Instant::now() < end {
         let iteration = count.fetch_add(1, Ordering::Relaxed);
         let text = input(&mut Random(seed ^ iteration.wrapping_mul(0xD605_1F4B_35C2_9EAF)), &seeds);
-        let outcome = catch_unwind(AssertUnwindSafe(|| try_text(&text)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| try_text(&text, &mut device)));
         let grown = peak_memory() - memory;
         if outcome.is_err() || grown > MEMORY_LIMIT {
             let kept = std::env::temp_dir().join(format!("softcuda_fuzz_{seed}_{iteration}.ptx"));

@@ -8,7 +8,6 @@ use crate::check::Check;
 use crate::check::global::{self, Kind};
 use crate::check::shared::{self, Flaw};
 use crate::counts::{SECTOR, Traffic};
-use crate::machine;
 use crate::program::instruction::{Address, Space};
 use crate::program::symbols::{LOCAL_WINDOW, PARAMETER_WINDOW, SHARED_WINDOW};
 
@@ -182,8 +181,7 @@ impl Worker<'_> {
     fn stray(&self, spot: &Spot<'_>, lane: u32, address: u64, request: &Request<'_>) -> Fault {
         if self.context.checks.memory {
             let nearest = self.context.machine.memory.nearest(address);
-            let inside = nearest
-                .is_some_and(|near| near.allocation.freed && (0..near.allocation.bytes as i64).contains(&near.offset));
+            let inside = nearest.is_some_and(|near| near.allocation.freed && near.inside());
             let check = if inside { Check::UseAfterFree } else { Check::OutOfBounds };
             let place = nearest.map_or("nothing is allocated".to_owned(), |near| near.to_string());
             let message = format!("{} of {} bytes, {place}", verb(request.kind), request.bytes);
@@ -221,10 +219,10 @@ impl Worker<'_> {
             bytes: request.bytes,
         };
         let context = self.context;
-        let seen = &mut self.seen;
+        let seen = &mut spot.block.seen;
         races.access(&access, &mut |race| {
             if seen.insert((race.access.site, race.other.site)) {
-                context.batch.add(machine::race_report(&context.machine.sites, &race));
+                context.batch.add(context.machine.race_report(&race));
             }
         });
         spot.block.races = Some(races);
@@ -296,7 +294,7 @@ impl Worker<'_> {
     }
 
     /// Reports a finding about shared memory.
-    pub fn shared_finding(&mut self, spot: &Spot<'_>, finding: &shared::Finding, verb: &str) {
+    pub fn shared_finding(&self, spot: &mut Spot<'_>, finding: &shared::Finding, verb: &str) {
         let (check, message, other) = match finding.flaw {
             Flaw::Uninitialised => (
                 Check::Uninitialised,
@@ -320,9 +318,8 @@ impl Worker<'_> {
                 Some(other),
             ),
         };
-        // A race in a loop is found again at each turn: one report for each pair of instructions is enough.
         if let Some(other) = &other
-            && !self.seen.insert((spot.at.site, other.site))
+            && !spot.block.seen.insert((spot.at.site, other.site))
         {
             return;
         }

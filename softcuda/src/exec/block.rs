@@ -3,10 +3,12 @@
 use super::context::Context;
 use super::frame::{Frame, LANES, Lanes};
 use super::warp::{Group, State, Warp, lanes};
+use crate::check::Site;
 use crate::check::global::BlockRaces;
 use crate::check::shared::SharedShadow;
 use crate::program::instruction::{BarrierResult, Reduction, Register};
 use crate::program::layout::{Constant, Special};
+use std::collections::HashSet;
 
 /// One barrier of a block.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,8 @@ pub struct Block {
     pub barriers: Vec<BarrierState>,
     /// Shadow of its shared memory.
     pub shadow: Option<SharedShadow>,
+    /// Races that were found, by the sites of both sides: one in a loop is found again at each turn.
+    pub seen: HashSet<(Site, Site)>,
     /// Its accesses to device memory, where races are checked.
     pub races: Option<BlockRaces>,
 }
@@ -66,6 +70,7 @@ impl Block {
             warps: (0..context.warps).map(|index| Warp { index, ..Warp::default() }).collect(),
             barriers: vec![BarrierState::default(); BARRIERS],
             shadow: (checks.race || checks.init).then(SharedShadow::new),
+            seen: HashSet::new(),
             races: None,
         }
     }
@@ -74,6 +79,7 @@ impl Block {
     pub fn begin(&mut self, context: &Context<'_>, linear: u64) {
         (self.linear, self.index) = (linear, context.block_index(linear));
         self.shared.fill(0);
+        self.seen.clear();
         self.barriers.iter_mut().for_each(|barrier| *barrier = BarrierState::default());
         if let Some(shadow) = &mut self.shadow {
             shadow.begin_block(context.shared_bytes, context.warps);
@@ -171,7 +177,8 @@ fn write_result(warp: &mut Warp, mask: u32, result: BarrierResult, value: u32) {
 
 fn begin_warp(context: &Context<'_>, warp: &mut Warp, block: [u32; 3]) {
     let entry = context.program.entry(context.launch.kernel);
-    if warp.frames.is_empty() {
+    let fresh = warp.frames.is_empty();
+    if fresh {
         warp.frames.push(context.program.functions[entry].layout.frame(entry));
     }
     warp.unused = (1..warp.frames.len()).collect();
@@ -186,7 +193,7 @@ fn begin_warp(context: &Context<'_>, warp: &mut Warp, block: [u32; 3]) {
         warp.local_written.resize(stack * LANES, false);
     }
     warp.pending = Default::default();
-    (warp.clock, warp.polled, warp.head_start) = (0, false, 0);
+    (warp.clock, warp.polled, warp.ahead) = (0, false, (0, 0));
     warp.groups.clear();
     warp.groups.push(Group { frame: 0, pc: 0, mask: warp.live, state: State::Ready, age: 0 });
     let layout = &context.program.functions[entry].layout;
@@ -197,23 +204,27 @@ fn begin_warp(context: &Context<'_>, warp: &mut Warp, block: [u32; 3]) {
     frame.predicates[3..].fill(0);
     frame.predicates[0] = 0;
     (frame.local_base, frame.depth, frame.caller, frame.live) = (0, 0, None, warp.live);
-    fill_constants(context, frame, warp.index, block);
+    fill_constants(context, frame, warp.index, block, fresh);
 }
 
-/// Fills the constants and special registers of a frame.
-pub fn fill_constants(context: &Context<'_>, frame: &mut Frame, warp: u32, block: [u32; 3]) {
+/// Fills the constants and special registers of a frame: all of them if it is fresh, else those that differ from block to
+/// block.
+pub fn fill_constants(context: &Context<'_>, frame: &mut Frame, warp: u32, block: [u32; 3], fresh: bool) {
     let layout = &context.program.functions[frame.function].layout;
-    for (index, constant) in layout.word_constants.iter().enumerate() {
-        let base = frame.local_base;
-        frame.words[layout.words + index] = Lanes(std::array::from_fn(|lane| {
-            constant_value(context, *constant, base, warp, lane as u32, block) as u32
-        }));
+    let base = frame.local_base;
+    let due = |constant: &Constant| fresh || varies(*constant);
+    let value = |constant: Constant, lane: usize| constant_value(context, constant, base, warp, lane as u32, block);
+    for (index, constant) in layout.word_constants.iter().enumerate().filter(|(_, constant)| due(constant)) {
+        frame.words[layout.words + index] = Lanes(std::array::from_fn(|lane| value(*constant, lane) as u32));
     }
-    for (index, constant) in layout.double_constants.iter().enumerate() {
-        let base = frame.local_base;
-        frame.doubles[layout.doubles + index] =
-            Lanes(std::array::from_fn(|lane| constant_value(context, *constant, base, warp, lane as u32, block)));
+    for (index, constant) in layout.double_constants.iter().enumerate().filter(|(_, constant)| due(constant)) {
+        frame.doubles[layout.doubles + index] = Lanes(std::array::from_fn(|lane| value(*constant, lane)));
     }
+}
+
+/// Whether a constant differs from block to block.
+fn varies(constant: Constant) -> bool {
+    matches!(constant, Constant::Special(Special::Block(_) | Special::Multiprocessor))
 }
 
 fn constant_value(

@@ -78,7 +78,11 @@ impl Worker<'_> {
             return Err(Fault::LaunchFailed);
         }
         grow_local(spot.warp, top, self.context.checks.init);
-        let callee = spot.warp.take_frame(program, function);
+        if self.context.checks.init {
+            let stride = spot.warp.local_stride;
+            lanes(mask).for_each(|lane| spot.warp.local_written[lane * stride..][base as usize..top].fill(false));
+        }
+        let (callee, fresh) = spot.warp.take_frame(program, function, base);
         let [from, to] = two(&mut spot.warp.frames, spot.frame, callee);
         (to.local_base, to.depth, to.caller, to.live) = (base, depth, Some((spot.frame, spot.at.pc + 1)), mask);
         copy_parameters(
@@ -90,7 +94,7 @@ impl Worker<'_> {
             &program.functions[function].parameters,
             mask,
         );
-        fill_constants(self.context, &mut spot.warp.frames[callee], spot.warp.index, spot.block.index);
+        fill_constants(self.context, &mut spot.warp.frames[callee], spot.warp.index, spot.block.index, fresh);
         Ok((callee, mask))
     }
 

@@ -66,7 +66,7 @@ fn gather<T: Copy + Default, const N: usize>(pointers: &Pointers, mask: u32) -> 
     let mut read = |lane: usize| {
         // SAFETY: `locate` gave a pointer to that many accessible bytes, aligned for the whole vector. Kernels that race
         // race here as on a device: any bits may be read, and all bits are a valid T.
-        let element: [T; N] = unsafe { pointers[lane].cast::<[T; N]>().read_volatile() };
+        let element: [T; N] = unsafe { pointers[lane].cast::<[T; N]>().read_unaligned() };
         for index in 0..N {
             values[index][lane] = element[index];
         }
@@ -127,7 +127,7 @@ fn write_lanes(frame: &Frame, t: &Transfer, pointers: &Pointers, mask: u32) {
                 for (index, values) in registers.iter().enumerate() {
                     // SAFETY: `locate` gave a pointer to so many accessible bytes, aligned for the element. Kernels that
                     // race race here as on a device.
-                    unsafe { pointers[lane].cast::<$t>().add(index).write_volatile(values[lane] as $t) };
+                    unsafe { pointers[lane].cast::<$t>().add(index).write_unaligned(values[lane] as $t) };
                 }
             }
         };

@@ -13,6 +13,8 @@ use crate::program::Program;
 pub enum State {
     /// It can run.
     Ready,
+    /// It can run, though it names lanes that are not with it: those wait elsewhere, and all have come.
+    Released,
     /// It waits at a barrier of the block.
     Barrier,
     /// It waits for the lanes of a mask.
@@ -64,41 +66,56 @@ pub struct Warp {
     pub polled: bool,
     /// Instructions executed: the clock.
     pub clock: u64,
-    /// Instructions that the present group has before another choice, when it was let ahead.
-    pub head_start: u32,
+    /// Lanes that were let ahead, and the instructions that they still have.
+    pub ahead: (u32, u32),
+}
+
+impl Group {
+    fn can_run(&self) -> bool {
+        matches!(self.state, State::Ready | State::Released)
+    }
 }
 
 impl Warp {
     /// Chooses the group to run, takes it out and joins those at the same place to it; also tells the next instruction
     /// at which another group of the same call waits.
     pub fn choose(&mut self) -> Option<(Group, u32)> {
-        let ready = |group: &Group| group.state == State::Ready;
-        let starved = self.groups.iter().position(|group| ready(group) && group.age > PATIENCE);
-        let chosen = match starved {
-            Some(index) => {
-                self.head_start = HEAD_START;
-                index
-            }
-            None => {
-                let depth = |group: &Group| std::cmp::Reverse(self.frames[group.frame].depth);
-                let ready = self.groups.iter().enumerate().filter(|(_, group)| ready(group));
-                ready.min_by_key(|(_, group)| (depth(group), group.pc))?.0
-            }
-        };
+        let chosen = self.group_ahead().or_else(|| self.group_behind())?;
         let mut group = self.groups.swap_remove(chosen);
         group.age = 0;
         self.groups.retain(|other| {
-            let joins = ready(other) && (other.frame, other.pc) == (group.frame, group.pc);
+            let joins = (other.frame, other.pc, other.state) == (group.frame, group.pc, group.state);
             if joins {
                 group.mask |= other.mask;
             }
             !joins
         });
         if self.polled {
-            self.groups.iter_mut().filter(|group| ready(group)).for_each(|group| group.age += 1);
+            self.groups.iter_mut().filter(|group| group.can_run()).for_each(|group| group.age += 1);
             self.polled = false;
         }
         Some((group, self.next_meeting(&group)))
+    }
+
+    /// The group that was let ahead and has instructions left, or one that has waited too long and is let ahead now.
+    fn group_ahead(&mut self) -> Option<usize> {
+        let (favoured, left) = self.ahead;
+        let of_favoured = |group: &Group| group.can_run() && group.mask & favoured != 0;
+        if left > 0
+            && let Some(index) = self.groups.iter().position(of_favoured)
+        {
+            return Some(index);
+        }
+        let index = self.groups.iter().position(|group| group.can_run() && group.age > PATIENCE)?;
+        self.ahead = (self.groups[index].mask, HEAD_START);
+        Some(index)
+    }
+
+    /// The group deepest in calls, and of those the one at the lowest instruction.
+    fn group_behind(&self) -> Option<usize> {
+        let depth = |group: &Group| std::cmp::Reverse(self.frames[group.frame].depth);
+        let can_run = self.groups.iter().enumerate().filter(|(_, group)| group.can_run());
+        Some(can_run.min_by_key(|(_, group)| (depth(group), group.pc))?.0)
     }
 
     /// The lowest instruction behind the group's own at which others of its call stand.
@@ -110,13 +127,14 @@ impl Warp {
         others.map(|other| other.pc).min().unwrap_or(u32::MAX)
     }
 
-    /// A frame for a call, its constants to be filled in by the caller.
-    pub fn take_frame(&mut self, program: &Program, function: usize) -> usize {
+    /// A frame for a call whose local memory begins at `base`, and whether all its constants are to be filled in.
+    pub fn take_frame(&mut self, program: &Program, function: usize, base: u32) -> (usize, bool) {
         if let Some(position) = self.unused.iter().position(|frame| self.frames[*frame].function == function) {
-            return self.unused.swap_remove(position);
+            let frame = self.unused.swap_remove(position);
+            return (frame, self.frames[frame].local_base != base);
         }
         self.frames.push(program.functions[function].layout.frame(function));
-        self.frames.len() - 1
+        (self.frames.len() - 1, true)
     }
 
     /// Ends lanes: in all groups and calls.
@@ -148,7 +166,7 @@ impl Warp {
                 self.groups
                     .iter_mut()
                     .filter(|group| group.state == State::Members(wanted))
-                    .for_each(|group| group.state = State::Ready);
+                    .for_each(|group| group.state = State::Released);
                 released = true;
             }
         }

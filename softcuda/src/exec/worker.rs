@@ -9,7 +9,6 @@ use crate::check::{Check, Site};
 use crate::counts::Tally;
 use crate::program::instruction::{Action, Barrier, Call, FenceScope, Instruction, Operands, Register, Space};
 use crate::program::symbols::{LOCAL_WINDOW, PARAMETER_WINDOW, SHARED_WINDOW, WINDOW_BYTES};
-use std::collections::HashSet;
 use std::sync::atomic::{Ordering, fence};
 
 /// Instructions that a warp may execute before the next one has its turn: another warp may be what it waits for.
@@ -22,8 +21,6 @@ pub struct Worker<'a> {
     pub tally: Tally,
     /// For each instruction of each function the range of addresses that it last fell into.
     pub ranges: Vec<Vec<(u64, u64)>>,
-    /// Races that were handed over: sites of both sides.
-    pub seen: HashSet<(Site, Site)>,
     /// What a program prints, a line at a time.
     pub printed: Vec<u8>,
 }
@@ -44,6 +41,8 @@ enum Flow {
     Jump(u32),
     /// Another choice of groups is due; the groups are already in order.
     Choose,
+    /// Nowhere yet: it waits for lanes that the instruction names.
+    Wait,
     /// To a barrier.
     Barrier(usize, Waiting, Option<u32>, bool),
 }
@@ -77,7 +76,7 @@ pub struct At {
 impl<'a> Worker<'a> {
     pub fn new(context: &'a Context<'a>) -> Worker<'a> {
         let ranges = context.program.functions.iter().map(|code| vec![(0, 0); code.instructions.len()]).collect();
-        Worker { context, tally: Tally::new(context.program), ranges, seen: HashSet::new(), printed: Vec::new() }
+        Worker { context, tally: Tally::new(context.program), ranges, printed: Vec::new() }
     }
 
     /// Runs blocks until there are none; this is worker `index` of `workers`.
@@ -255,9 +254,7 @@ impl<'a> Worker<'a> {
                     None,
                 );
             }
-            let warp = &mut block.warps[index];
-            warp.groups[position].state = State::Members(group.mask);
-            warp.release_members();
+            block.warps[index].groups[position].state = State::Released;
         } else if let Some(number) = barrier {
             if self.context.checks.sync {
                 let waiting = block.barriers[number].waiting[0];
@@ -318,6 +315,7 @@ impl<'a> Worker<'a> {
             count.1 += u64::from(active.count_ones());
             warp.clock += 1;
             *left -= 1;
+            warp.ahead.1 = warp.ahead.1.saturating_sub(1);
             if let Action::Compute(compute) = instruction.action {
                 // SAFETY: the handler was chosen for the features that this processor was found to have.
                 unsafe { compute(&mut warp.frames[group.frame], &instruction.operands, active) };
@@ -330,29 +328,28 @@ impl<'a> Worker<'a> {
                     Flow::Jump(target) => {
                         group.pc = target;
                         if !warp.groups.is_empty() {
-                            return Ok(self.put_back(warp, group));
+                            warp.groups.push(group);
+                            return Ok(None);
                         }
                     }
                     Flow::Choose => return Ok(None),
+                    Flow::Wait => {
+                        // It is executed, and counted, once its lanes have come.
+                        count.0 -= 1;
+                        count.1 -= u64::from(active.count_ones());
+                        return Ok(None);
+                    }
                     Flow::Barrier(number, waiting, expected, waits) => {
                         return Ok(Some(Pause::Barrier(number, waiting, expected, waits)));
                     }
                 }
             }
+            group.state = State::Ready;
             if group.pc >= meeting || *left == 0 {
-                return Ok(self.put_back(warp, group));
-            }
-            if warp.head_start > 0 {
-                warp.head_start -= 1;
+                warp.groups.push(group);
+                return Ok(None);
             }
         }
-    }
-
-    fn put_back(&self, warp: &mut Warp, group: Group) -> Option<Pause> {
-        // A group that was let ahead stays ahead for a while.
-        let ahead = warp.head_start > 0;
-        warp.groups.push(Group { age: if ahead { u32::MAX / 2 } else { 0 }, ..group });
-        None
     }
 
     /// Executes an instruction that is more than arithmetic.
@@ -367,7 +364,7 @@ impl<'a> Worker<'a> {
             Action::Return => Ok(self.ret(spot.warp, group, active)),
             Action::Exit => Ok(self.exit(spot.warp, group, active)),
             Action::Barrier(barrier) => Ok(self.barrier(spot, group, barrier, active)),
-            Action::Warp(_, members) if !self.gathered(spot.warp, group, *members, active) => Ok(Flow::Choose),
+            Action::Warp(_, members) if !self.gathered(spot.warp, group, *members, active) => Ok(Flow::Wait),
             _ => self.operate(spot, i, active).map(|()| Flow::Next),
         }
     }
@@ -479,21 +476,11 @@ impl<'a> Worker<'a> {
     fn gathered(&self, warp: &mut Warp, group: &Group, members: Option<Register>, active: u32) -> bool {
         let Some(register) = members else { return true };
         let wanted = read_register(&warp.frames[group.frame], register)[active.trailing_zeros() as usize] as u32;
-        if wanted & warp.live & !active == 0 || group.state == State::Members(active) {
-            return true;
+        let complete = wanted & warp.live & !active == 0;
+        if !complete && group.state != State::Released {
+            warp.groups.push(Group { state: State::Members(wanted), ..*group });
         }
-        let others = warp.groups.iter().filter(|other| other.state == State::Ready).count();
-        let arrivals = warp
-            .groups
-            .iter()
-            .filter(|other| other.state == State::Members(wanted))
-            .fold(active, |mask, other| mask | other.mask);
-        if wanted & warp.live & !arrivals == 0 || others == 0 && group.age == u32::MAX {
-            return true;
-        }
-        // The others that come here join this group; those that wait elsewhere are let go with it.
-        warp.groups.push(Group { state: State::Members(wanted), ..*group });
-        false
+        complete || group.state == State::Released
     }
 
     fn barrier(&mut self, spot: &mut Spot<'_>, group: &Group, barrier: &Barrier, active: u32) -> Flow {

@@ -40,6 +40,13 @@ pub struct Nearest {
     pub offset: i64,
 }
 
+impl Nearest {
+    /// Whether the allocation holds the address.
+    pub fn inside(&self) -> bool {
+        u64::try_from(self.offset).is_ok_and(|offset| offset < self.allocation.bytes)
+    }
+}
+
 impl std::fmt::Display for Nearest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Allocation { start, bytes, number, freed, .. } = self.allocation;

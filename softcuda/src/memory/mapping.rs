@@ -2,6 +2,9 @@
 
 use std::io;
 
+/// Bytes of a page; a system with larger ones refuses to give back smaller pieces.
+pub const PAGE: u64 = 4096;
+
 /// An anonymous mapping, zero until written.
 #[derive(Debug)]
 pub struct Mapping {
@@ -38,20 +41,31 @@ impl Mapping {
 
     /// Sets `bytes` bytes from `offset` to zero and gives whole pages back to the system.
     pub fn release(&self, offset: u64, bytes: u64) {
-        const PAGE: u64 = 4096;
         assert!(offset.checked_add(bytes).is_some_and(|end| end <= self.bytes), "released bytes lie in the mapping");
-        let (start, end) = (self.address + offset, self.address + offset + bytes);
+        let (start, end) = (offset, offset + bytes);
         let (first, last) = (start.next_multiple_of(PAGE), end / PAGE * PAGE);
-        // SAFETY: all bytes lie in this mapping, which the assertion above checked.
-        unsafe {
-            if first >= last {
-                (start as *mut u8).write_bytes(0, bytes as usize);
-                return;
-            }
-            (start as *mut u8).write_bytes(0, (first - start) as usize);
-            (last as *mut u8).write_bytes(0, (end - last) as usize);
-            libc::madvise(first as *mut libc::c_void, (last - first) as usize, libc::MADV_DONTNEED);
+        let zero = |from: u64, to: u64| {
+            // SAFETY: all bytes lie in this mapping, which the assertion above checked.
+            unsafe { ((self.address + from) as *mut u8).write_bytes(0, (to - from) as usize) };
+        };
+        if first < last && self.discard(first, last - first) {
+            zero(start, first);
+            zero(last, end);
+        } else {
+            zero(start, end);
         }
+    }
+
+    /// Gives whole pages back, which are zero when they are touched again; false if that could not be done.
+    pub fn discard(&self, offset: u64, bytes: u64) -> bool {
+        let inside = offset.checked_add(bytes).is_some_and(|end| end <= self.bytes);
+        if !inside || !offset.is_multiple_of(PAGE) || !bytes.is_multiple_of(PAGE) {
+            return false;
+        }
+        let start = (self.address + offset) as *mut libc::c_void;
+        // SAFETY: the pages lie within this private anonymous mapping, which the condition above checked. To other
+        // threads their bytes turn to zero, as if stored.
+        unsafe { libc::madvise(start, bytes as usize, libc::MADV_DONTNEED) == 0 }
     }
 }
 

@@ -4,7 +4,7 @@ mod allocations;
 mod mapping;
 
 pub use allocations::{Allocation, Allocations, FreeError, Nearest, OutOfMemory, Ranges};
-pub use mapping::Mapping;
+pub use mapping::{Mapping, PAGE};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
