@@ -15,14 +15,6 @@ pub struct Shape {
     pub to: u32,
 }
 
-/// A shape whose operands and result have the same width.
-pub const fn same<const BITS: u32, const COUNT: usize>() -> Shape {
-    const fn widths<const BITS: u32, const COUNT: usize>() -> &'static [u32] {
-        const { &[BITS; COUNT] }
-    }
-    Shape { from: widths::<BITS, COUNT>(), to: BITS }
-}
-
 static DEVICE: LazyLock<Device> = LazyLock::new(|| {
     let settings = Settings { checks: Checks::ALL, compute_capability: (9, 0), threads: 1, ..Settings::default() };
     Device::new(settings, ".version 8.0\n.target sm_90\n.address_size 64\n")

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure of the test's own helpers is a failure of the test")]
 
+mod control;
 #[path = "../device/mod.rs"]
 mod device;
+mod float;
 mod harness;
 mod integer;
 mod memory;

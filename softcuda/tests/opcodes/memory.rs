@@ -140,3 +140,45 @@ fn many_threads_add_to_one_cell() {
     found.sort_unstable();
     assert_eq!(found, (0..1000).collect::<Vec<u64>>());
 }
+
+#[test]
+fn asynchronous_copies_arrive_at_their_wait_and_not_before() {
+    let setup = "{\n.global .align 16 .b8 source[1024];\n.shared .align 16 .b8 target[1024];\n.reg .b64 %from, %to;\n.reg .b32 %slot;\n\
+                 mov.u32 %slot, %tid.x;\nmul.wide.u32 %l0, %slot, 16;\nmov.u64 %from, source;\nadd.u64 %from, %from, %l0;\n\
+                 mov.u64 %to, target;\nadd.u64 %to, %to, %l0;\nst.global.b32 [%from], %a;\nst.shared.b32 [%to], 99;\n";
+    let copy = "cp.async.ca.shared.global [%to], [%from], 4;\ncp.async.commit_group;\n";
+    let read = "ld.shared.b32 %d, [%to];\n}";
+    let inputs = &operands(&EDGES, 1)[..64];
+    let shape = Shape { from: &[32], to: 32 };
+    exact(&format!("{setup}{copy}{read}"), shape, inputs, |_| 99);
+    exact(&format!("{setup}{copy}cp.async.wait_group 1;\n{read}"), shape, inputs, |_| 99);
+    exact(&format!("{setup}{copy}cp.async.commit_group;\ncp.async.wait_group 1;\n{read}"), shape, inputs, |[a, ..]| a);
+    exact(&format!("{setup}{copy}cp.async.wait_group 0;\n{read}"), shape, inputs, |[a, ..]| a);
+    let short = "cp.async.ca.shared.global [%to], [%from], 4, 2;\ncp.async.wait_all;\n";
+    exact(&format!("{setup}{short}{read}"), shape, inputs, |[a, ..]| a & 0xFFFF);
+    let ignored = "setp.ne.u32 %p, %a, 0;\ncp.async.ca.shared.global [%to], [%from], 4, %p;\ncp.async.wait_all;\n";
+    exact(&format!("{setup}{ignored}{read}"), shape, inputs, |_| 0);
+}
+
+#[test]
+fn matrices_are_loaded_by_rows_or_columns() {
+    // Row r holds 8 r .. 8 r + 7 as halves; lane l gets elements 2 (l mod 4) and the next of row l / 4.
+    let body = |transposed: &str| {
+        format!(
+            "{{\n.shared .align 16 .b8 rows[256];\n.reg .b64 %where;\n.reg .b32 %lane;\nmov.u32 %lane, %laneid;\nmul.wide.u32 %l0, %lane, 4;\n\
+             mov.u64 %where, rows;\nadd.u64 %l0, %where, %l0;\nmul.lo.u32 %s0, %lane, 131074;\nadd.u32 %s0, %s0, 65536;\n\
+             st.shared.b32 [%l0], %s0;\nbar.warp.sync -1;\nand.b32 %lane, %lane, 7;\nmul.wide.u32 %l0, %lane, 16;\n\
+             add.u64 %where, %where, %l0;\nldmatrix.sync.aligned.m8n8.x1{transposed}.shared.b16 {{%d}}, [%where];\n}}"
+        )
+    };
+    let inputs: Vec<Operands> = (0..32).map(|lane| [lane, 0, 0, 0]).collect();
+    let shape = Shape { from: &[32], to: 32 };
+    exact(&body(""), shape, &inputs, |[l, ..]| {
+        let first = l / 4 * 8 + l % 4 * 2;
+        first | (first + 1) << 16
+    });
+    exact(&body(".trans"), shape, &inputs, |[l, ..]| {
+        let first = l % 4 * 2 * 8 + l / 4;
+        first | (first + 8) << 16
+    });
+}
