@@ -204,7 +204,7 @@ fn attempt(arguments: &RunArguments) -> Result<bool, Failure> {
     let buffers = place(&mut device, &given)?;
     let values: Vec<Value> = given.iter().zip(&buffers).map(|(a, buffer)| value(a, buffer.as_ref())).collect();
     let parameters = kernel::parameter_block(kernel, &values);
-    let order = device.next();
+    let order = device.next_order();
     let launch = Launch { kernel: index, grid, block, shared_bytes: shared, cooperative, parameters, order };
     let fault = exec::run(&machine, &program, &launch).err();
     machine.counts.finish();
