@@ -1,0 +1,13 @@
+//! Every family of instructions against a plain model, over edge cases and random operands: PTX text in, bits out.
+
+#![allow(clippy::unwrap_used, reason = "a failure of the test's own helpers is a failure of the test")]
+
+mod control;
+#[path = "../device/mod.rs"]
+mod device;
+mod float;
+mod harness;
+mod integer;
+mod memory;
+mod predicate;
+mod warp;
