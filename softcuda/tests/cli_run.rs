@@ -1,5 +1,7 @@
 //! `softcuda run`, as people call it.
 
+#![allow(clippy::unwrap_used)]
+
 use npyz::NpyFile;
 use serde_json::Value;
 use std::fs;
