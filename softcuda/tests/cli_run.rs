@@ -1,5 +1,7 @@
 //! `softcuda run`, as people call it.
 
+#![allow(clippy::unwrap_used)]
+
 use npyz::NpyFile;
 use serde_json::Value;
 use std::fs;
@@ -143,7 +145,7 @@ fn deleted_barrier_is_found() {
 }
 
 #[test]
-fn endless_kernel_is_stopped_by_the_limit() {
+fn launch_is_stopped_by_the_limit() {
     let line = "--grid 1 --block 16,16 --limit 100 f32[99]=1 f32[99]=1 f32[99] i32:3 i32:3 i32:33";
     let ran = softcuda(NAIVE, line);
     assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
