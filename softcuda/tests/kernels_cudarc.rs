@@ -313,7 +313,7 @@ fn calls_recursion_local_arrays_divergence_and_locks_work() {
         launch!(kernels, "atomics", config((2, 1), (32, 1)); &mut cells, &mut wide, &mut real, &mut accurate);
         let found = kernels.download(&cells);
         assert_eq!(found[..6], [63 * 32, 0, 63, 0, u32::MAX, 0]);
-        assert_eq!(kernels.download(&wide), [63 * 32 << 20, 63 << 34]);
+        assert_eq!(kernels.download(&wide), [(63 * 32) << 20, 63 << 34]);
         assert_eq!((kernels.download(&real), kernels.download(&accurate)), (vec![32.0], vec![16.0]));
     });
 }

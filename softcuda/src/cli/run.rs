@@ -58,7 +58,7 @@ pub struct RunArguments {
     /// Arguments of the kernel, see below
     #[arg(value_name = "ARGUMENT")]
     arguments: Vec<Argument>,
-    /// The kernel, where there are several: its name, or an instance of a template such as 'scale<float>'
+    /// The kernel, where there are several: its name, or an instance of a template such as `scale<float>`
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
     /// Blocks of the grid

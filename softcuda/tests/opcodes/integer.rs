@@ -122,7 +122,9 @@ fn signs_and_bitwise_logic() {
     for (ty, bits, _) in TYPES.into_iter().filter(|(_, _, signed)| *signed) {
         let of = move |x| value(bits, true, x);
         exact(&format!("neg.{ty} %d, %a;"), shape(bits, 1), &operands(&EDGES, 1), |[a, ..]| -of(a) as u64);
-        exact(&format!("abs.{ty} %d, %a;"), shape(bits, 1), &operands(&EDGES, 1), |[a, ..]| of(a).abs() as u64);
+        exact(&format!("abs.{ty} %d, %a;"), shape(bits, 1), &operands(&EDGES, 1), |[a, ..]| {
+            of(a).unsigned_abs() as u64
+        });
     }
     for bits in [16, 32, 64] {
         let two = operands(&EDGES, 2);
@@ -205,18 +207,18 @@ fn bits_are_counted_found_and_reversed() {
         let ones = move |x: u64| (0..u64::from(bits)).filter(move |i| bit(bits, x, *i) == 1);
         exact(&format!("popc.b{bits} %d, %a;"), to_word, &one, |[a, ..]| ones(a).count() as u64);
         exact(&format!("clz.b{bits} %d, %a;"), to_word, &one, |[a, ..]| {
-            ones(a).last().map_or(u64::from(bits), |i| u64::from(bits) - 1 - i)
+            ones(a).next_back().map_or(u64::from(bits), |i| u64::from(bits) - 1 - i)
         });
         exact(&format!("brev.b{bits} %d, %a;"), shape(bits, 1), &one, |[a, ..]| {
             ones(a).fold(0, |d, i| d | 1 << (u64::from(bits) - 1 - i))
         });
-        exact(&format!("bfind.u{bits} %d, %a;"), to_word, &one, |[a, ..]| ones(a).last().unwrap_or(u64::MAX));
+        exact(&format!("bfind.u{bits} %d, %a;"), to_word, &one, |[a, ..]| ones(a).next_back().unwrap_or(u64::MAX));
         exact(&format!("bfind.shiftamt.u{bits} %d, %a;"), to_word, &one, |[a, ..]| {
-            ones(a).last().map_or(u64::MAX, |i| u64::from(bits) - 1 - i)
+            ones(a).next_back().map_or(u64::MAX, |i| u64::from(bits) - 1 - i)
         });
         exact(&format!("bfind.s{bits} %d, %a;"), to_word, &one, |[a, ..]| {
             let negative = bit(bits, a, u64::from(bits) - 1) == 1;
-            ones(if negative { !a } else { a }).last().unwrap_or(u64::MAX)
+            ones(if negative { !a } else { a }).next_back().unwrap_or(u64::MAX)
         });
     }
 }
