@@ -58,7 +58,7 @@ pub struct RunArguments {
     /// Arguments of the kernel, see below
     #[arg(value_name = "ARGUMENT")]
     arguments: Vec<Argument>,
-    /// The kernel, where there are several: its name, or an instance of a template such as 'scale<float>'
+    /// The kernel, where there are several: its name, or an instance of a template such as `scale<float>`
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
     /// Blocks of the grid
@@ -204,7 +204,7 @@ fn attempt(arguments: &RunArguments) -> Result<bool, Failure> {
     let buffers = place(&mut device, &given)?;
     let values: Vec<Value> = given.iter().zip(&buffers).map(|(a, buffer)| value(a, buffer.as_ref())).collect();
     let parameters = kernel::parameter_block(kernel, &values);
-    let order = device.next();
+    let order = device.next_order();
     let launch = Launch { kernel: index, grid, block, shared_bytes: shared, cooperative, parameters, order };
     let fault = exec::run(&machine, &program, &launch).err();
     machine.counts.finish();

@@ -15,6 +15,9 @@ use crate::ptx::Error;
 use crate::ptx::ast::{self, Function, Module, Space};
 use std::collections::HashMap;
 
+/// Bytes that the parameters of a kernel may take, by the PTX manual.
+const MAX_KERNEL_PARAMETERS: u64 = 32764;
+
 /// The code of one function.
 #[derive(Clone, Debug, Default)]
 pub struct Code {
@@ -101,6 +104,7 @@ struct Decoder<'a> {
     local: HashMap<String, u64>,
     parameters: HashMap<String, u64>,
     kernel_parameters: HashMap<String, u64>,
+    kernel_parameter_bytes: u64,
     formal_parameters: Vec<(usize, usize)>,
     formal_results: Vec<(usize, usize)>,
     guard: Option<Guard>,
@@ -132,11 +136,15 @@ impl<'a> Decoder<'a> {
             local: HashMap::new(),
             parameters: HashMap::new(),
             kernel_parameters: HashMap::new(),
+            kernel_parameter_bytes: 0,
             formal_parameters: Vec::new(),
             formal_results: Vec::new(),
             guard: None,
         };
         decoder.place_variables(function).ok_or_else(|| bad("the variables take more than 2^64 bytes".to_owned()))?;
+        if decoder.kernel_parameter_bytes > MAX_KERNEL_PARAMETERS {
+            return Err(bad(format!("the kernel's parameters take more than {MAX_KERNEL_PARAMETERS} bytes")));
+        }
         let layout = decoder.slots.layout_mut();
         if layout.local_bytes > 512 << 10 || layout.parameter_bytes > 64 << 10 || decoder.shared_end > 1 << 24 {
             return Err(bad("the local, shared or parameter memory is larger than any device has".to_owned()));
@@ -150,7 +158,9 @@ impl<'a> Decoder<'a> {
         let (own, mut parameter_end) = place(in_space(Space::Param), 0)?;
         self.parameters = own.into_iter().collect();
         if self.kernel {
-            self.kernel_parameters = place(function.parameters.iter(), 0)?.0.into_iter().collect();
+            let (placed, end) = place(function.parameters.iter(), 0)?;
+            self.kernel_parameters = placed.into_iter().collect();
+            self.kernel_parameter_bytes = end;
         } else {
             for (list, formals) in
                 [(&function.parameters, &mut self.formal_parameters), (&function.returns, &mut self.formal_results)]

@@ -1,7 +1,7 @@
-"""Kernels in Python: launches through NVIDIA's cuda-bindings. The argument is a folder of PTX."""
+"""Runs compiled kernels through cuda-bindings, against plain references: kernels.py FOLDER, which holds NAME.ptx."""
 
+import array
 import ctypes
-import pathlib
 import sys
 
 from cuda.bindings import driver as cuda
@@ -15,88 +15,79 @@ def ok(answer):
     return values[0] if len(values) == 1 else values
 
 
-class Buffer:
-    """Numbers on the host and on the device."""
-
-    def __init__(self, values, kind=ctypes.c_float):
-        self.values = (kind * len(values))(*values)
-        self.size = ctypes.sizeof(self.values)
-        self.address = ok(cuda.cuMemAlloc(self.size))
-        ok(cuda.cuMemcpyHtoD(self.address, ctypes.addressof(self.values), self.size))
-
-    def read(self):
-        ok(cuda.cuMemcpyDtoH(ctypes.addressof(self.values), self.address, self.size))
-        return list(self.values)
-
-    def free(self):
-        ok(cuda.cuMemFree(self.address))
+def upload(values):
+    """A device buffer with the contents of an array."""
+    address, length = values.buffer_info()
+    buffer = ok(cuda.cuMemAlloc(length * values.itemsize))
+    ok(cuda.cuMemcpyHtoD(buffer, address, length * values.itemsize))
+    return buffer
 
 
-def launch(file, kernel, grid, block, arguments, cooperative=False):
-    """Launches a kernel with buffers and integers, and waits for it."""
-    module = ok(cuda.cuModuleLoadData((folder / f"{file}.sm_80.ptx").read_bytes() + b"\0"))
+def download(buffer, kind, count):
+    """An array with the contents of a device buffer."""
+    values = array.array(kind, [0] * count)
+    ok(cuda.cuMemcpyDtoH(values.buffer_info()[0], buffer, count * values.itemsize))
+    return values
+
+
+def launch(name, kernel, grid, block, arguments, cooperative=False):
+    """Launches a kernel; arguments are device buffers and integers of 32 bits."""
+    with open(f"{sys.argv[1]}/{name}.ptx", "rb") as file:
+        module = ok(cuda.cuModuleLoadData(file.read() + b"\0"))
     function = ok(cuda.cuModuleGetFunction(module, kernel.encode()))
-    values = tuple(int(argument.address) if isinstance(argument, Buffer) else argument for argument in arguments)
-    kinds = tuple(ctypes.c_void_p if isinstance(argument, Buffer) else ctypes.c_int for argument in arguments)
+    numbers = tuple(int(argument) for argument in arguments)
+    kinds = tuple(ctypes.c_int if isinstance(argument, int) else ctypes.c_void_p for argument in arguments)
     if cooperative:
-        cells = [kind(value) for kind, value in zip(kinds, values)]
-        pointers = (ctypes.c_void_p * len(cells))(*(ctypes.addressof(cell) for cell in cells))
+        held = [kind(number) for kind, number in zip(kinds, numbers)]
+        pointers = (ctypes.c_void_p * len(held))(*[ctypes.addressof(one) for one in held])
         ok(cuda.cuLaunchCooperativeKernel(function, *grid, *block, 0, 0, ctypes.addressof(pointers)))
     else:
-        ok(cuda.cuLaunchKernel(function, *grid, *block, 0, 0, (values, kinds), 0))
+        ok(cuda.cuLaunchKernel(function, *grid, *block, 0, 0, (numbers, kinds), 0))
     ok(cuda.cuCtxSynchronize())
-    ok(cuda.cuModuleUnload(module))
 
 
-def check_product(kernel, n, tile, block):
-    """Multiplies two n x n matrices of small integers, whose sums are exact."""
-    a = [float(i * 7 % 11 - 5) for i in range(n * n)]
-    b = [float(i * 5 % 13 - 6) for i in range(n * n)]
-    buffers = [Buffer(a), Buffer(b), Buffer([0.0] * (n * n))]
-    blocks = (n + tile - 1) // tile
-    launch(kernel, kernel, (blocks, blocks, 1), block, [*buffers, n, n, n])
-    columns = [b[column::n] for column in range(n)]
-    rows = [a[row * n : row * n + n] for row in range(n)]
+def integers(seed, count):
+    """Small integers as f32: sums of their products are exact."""
+    values = []
+    for _ in range(count):
+        seed = (seed * 1664525 + 1013904223) % 2**32
+        values.append(float((seed >> 24) % 9 - 4))
+    return array.array("f", values)
+
+
+def product(name, sizes, grid, block):
+    """Holds a matrix product against three loops."""
+    m, n, k = sizes
+    a, b = integers(1, m * k), integers(2, k * n)
+    result = upload(array.array("f", [0.0] * (m * n)))
+    launch(name, name, grid, block, [upload(a), upload(b), result, m, n, k])
+    columns = [b[j::n] for j in range(n)]
+    rows = [a[i * k : (i + 1) * k] for i in range(m)]
     expected = [sum(x * y for x, y in zip(row, column)) for row in rows for column in columns]
-    assert buffers[2].read() == expected, kernel
-    for buffer in buffers:
-        buffer.free()
+    assert list(download(result, "f", m * n)) == expected, name
 
 
-def check_reduce():
-    """Sums by blocks, and by the block that ends last."""
-    values = [float(i % 17 - 4) for i in range(5000)]
-    numbers, partial, total = Buffer(values), Buffer([0.0] * 7), Buffer([0.0])
-    counter = Buffer([0], ctypes.c_uint)
-    launch("reduce", "reduce_partial", (7, 1, 1), (128, 1, 1), [numbers, partial, 5000])
-    assert sum(partial.read()) == sum(values)
-    launch("reduce", "reduce_last_block", (7, 1, 1), (128, 1, 1), [numbers, partial, total, counter, 5000])
-    assert total.read() == [sum(values)] and counter.read() == [0]
-    for buffer in (numbers, partial, total, counter):
-        buffer.free()
-
-
-def check_grid_barrier():
-    """A mean of three over a ring of multiples of nine: two phases are exact."""
-    values = [float(9 * (i * 5 % 23)) for i in range(300)]
-    numbers, scratch, arrivals = Buffer(values), Buffer([0.0] * 300), Buffer([0], ctypes.c_uint)
-    launch("grid_barrier", "grid_barrier", (5, 1, 1), (64, 1, 1), [numbers, scratch, arrivals, 300, 2], cooperative=True)
-    for _ in range(2):
-        values = [(values[i - 1] + values[i] + values[(i + 1) % 300]) / 3 for i in range(300)]
-    assert numbers.read() == values and arrivals.read() == [10]
-    for buffer in (numbers, scratch, arrivals):
-        buffer.free()
-
-
-folder = pathlib.Path(sys.argv[1])
 ok(cuda.cuInit(0))
 device = ok(cuda.cuDeviceGet(0))
-context = ok(cuda.cuDevicePrimaryCtxRetain(device))
-ok(cuda.cuCtxSetCurrent(context))
-check_product("sgemm_naive", 50, 16, (16, 16, 1))
-check_product("sgemm_tiled", 70, 32, (32, 32, 1))
-check_product("sgemm_blocked", 128, 128, (256, 1, 1))
-check_reduce()
-check_grid_barrier()
-ok(cuda.cuDevicePrimaryCtxRelease(device))
+ok(cuda.cuCtxSetCurrent(ok(cuda.cuDevicePrimaryCtxRetain(device))))
+
+product("sgemm_naive", (45, 33, 17), (3, 3, 1), (16, 16, 1))
+product("sgemm_tiled", (45, 40, 33), (2, 2, 1), (32, 32, 1))
+product("sgemm_blocked", (128, 128, 16), (1, 1, 1), (256, 1, 1))
+
+values = integers(5, 3001)
+total, counter = upload(array.array("f", [0.0])), upload(array.array("I", [0]))
+partial = upload(array.array("f", [0.0] * 7))
+launch("reduce", "reduce_last_block", (7, 1, 1), (128, 1, 1), [upload(values), partial, total, counter, len(values)])
+assert download(total, "f", 1)[0] == sum(values)
+
+count, phases = 300, 2
+ring = upload(array.array("f", [float(3 * (index % 7)) for index in range(count)]))
+scratch, arrivals = upload(array.array("f", [0.0] * count)), upload(array.array("I", [0]))
+launch("grid_barrier", "grid_barrier", (5, 1, 1), (64, 1, 1), [ring, scratch, arrivals, count, phases], cooperative=True)
+assert download(arrivals, "I", 1)[0] == 5 * phases
+expected = [float(3 * (index % 7)) for index in range(count)]
+for _ in range(phases):
+    expected = [(expected[i - 1] + expected[i] + expected[(i + 1) % count]) / 3 for i in range(count)]
+assert all(abs(x - y) <= 1e-5 for x, y in zip(download(ring, "f", count), expected))
 print("done")

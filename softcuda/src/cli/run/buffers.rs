@@ -45,7 +45,7 @@ impl<'a> Device<'a> {
     }
 
     /// The place of the next operation.
-    pub fn next(&mut self) -> Order {
+    pub fn next_order(&mut self) -> Order {
         self.sequence += 1;
         Order { stream: 0, sequence: self.sequence, after: Arc::default() }
     }
@@ -102,7 +102,7 @@ impl Placed {
                 }
             }
             let address = self.address + first * self.element.bytes() as u64;
-            device.machine.write(&device.next(), "the fill of a buffer", address, &bytes)?;
+            device.machine.write(&device.next_order(), "the fill of a buffer", address, &bytes)?;
         }
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Placed {
     fn read(&self, device: &mut Device, first: u64, count: u64) -> Result<Vec<u8>, OutOfBounds> {
         let mut bytes = vec![0; count as usize * self.element.bytes()];
         let address = self.address + first * self.element.bytes() as u64;
-        device.machine.read(&device.next(), "the copy of a buffer", address, &mut bytes)?;
+        device.machine.read(&device.next_order(), "the copy of a buffer", address, &mut bytes)?;
         Ok(bytes)
     }
 

@@ -166,7 +166,7 @@ mod tests {
         for (name, element) in NAMES {
             assert_eq!(Element::parse(name), Some(element));
             assert_eq!(element.name(), name);
-            assert_eq!(element.npy().ends_with(&element.bytes().to_string()), true, "{name}");
+            assert!(element.npy().ends_with(&element.bytes().to_string()), "{name}");
         }
         assert_eq!(Element::parse("f8"), None);
     }

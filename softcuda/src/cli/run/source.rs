@@ -29,7 +29,7 @@ pub enum SourceError {
     #[error("{error}{log}")]
     Rejected {
         /// What is wrong.
-        error: CompileError,
+        error: Box<CompileError>,
         /// All that the compiler wrote.
         log: String,
     },
@@ -123,7 +123,7 @@ fn rejected(error: CompileError) -> SourceError {
         }
         _ => String::new(),
     };
-    SourceError::Rejected { error, log }
+    SourceError::Rejected { error: Box::new(error), log }
 }
 
 #[cfg(test)]

@@ -1,0 +1,77 @@
+//! What known kernels execute and move is what is counted.
+
+#![allow(clippy::unwrap_used, reason = "a failure of the test's own helpers is a failure of the test")]
+
+mod device;
+
+use device::Argument::{Floats, Int, Zeros};
+use device::{Device, integers, order};
+use softcuda::counts::LaunchCounts;
+use softcuda::settings::Settings;
+use std::sync::Arc;
+
+/// Counts of one launch of the only kernel of `ptx`, of one block of 32 threads.
+fn counts_of(body: &str) -> Arc<LaunchCounts> {
+    let text = format!(
+        ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 data)\n{{\n.reg .b32 %r<9>;\n.reg .b64 %rd<9>;\n\
+         .reg .pred %p<3>;\n.shared .align 16 .b8 tile[8192];\nld.param.u64 %rd0, [data];\nmov.u32 %r0, %tid.x;\nmov.u64 %rd1, tile;\n{body}\nret;\n}}\n"
+    );
+    let device = Device::new(Settings::default(), &text);
+    device.launch("k", [1, 1, 1], [32, 1, 1], device.parameters(&[Zeros(8192)]), order(0, 0)).unwrap();
+    device.machine.counts.launches()[0].clone()
+}
+
+#[test]
+fn a_product_has_two_operations_for_each_multiplication() {
+    let (m, n, k) = (48, 32, 20);
+    let device = Device::new(Settings::default(), include_str!("ptx/sgemm_naive.sm_80.ptx"));
+    let sizes = [Int(m), Int(n), Int(k)];
+    let operands =
+        [Floats(integers(1, (m * k) as usize)), Floats(integers(2, (k * n) as usize)), Zeros((m * n) as usize)];
+    let parameters = device.parameters(&[&operands[..], &sizes].concat());
+    device.launch("sgemm_naive", [2, 3, 1], [16, 16, 1], parameters, order(0, 0)).unwrap();
+    let counts = device.machine.counts.launches()[0].clone();
+    assert_eq!(counts.flops, 2 * (m * n * k) as u64);
+    assert_eq!((counts.grid, counts.block, counts.launches), ([2, 3, 1], [16, 16, 1], 1));
+    assert_eq!(counts.global_stores.bytes, 4 * (m * n) as u64);
+    assert_eq!(counts.global_loads.bytes, 8 * (m * n * k) as u64);
+}
+
+#[test]
+fn sectors_follow_from_the_stride() {
+    for (stride, sectors) in [(0, 1), (4, 4), (8, 8), (32, 32), (128, 32)] {
+        let counts = counts_of(&format!(
+            "mul.wide.u32 %rd2, %r0, {stride};\nadd.u64 %rd2, %rd0, %rd2;\nld.global.u32 %r1, [%rd2];"
+        ));
+        assert_eq!(counts.global_loads.transactions, sectors, "stride {stride}");
+        assert_eq!((counts.global_loads.requests, counts.global_loads.bytes), (1, 128));
+        assert_eq!(counts.bytes_moved(), 32 * sectors);
+    }
+    let counts = counts_of(
+        "mul.wide.u32 %rd2, %r0, 16;\nadd.u64 %rd2, %rd0, %rd2;\nst.global.v4.u32 [%rd2], {%r0, %r0, %r0, %r0};",
+    );
+    assert_eq!((counts.global_stores.transactions, counts.global_stores.bytes), (16, 512));
+}
+
+#[test]
+fn wavefronts_follow_from_bank_conflicts() {
+    for (stride, wavefronts) in [(0, 1), (4, 1), (8, 2), (12, 1), (16, 4), (64, 16), (128, 32), (132, 1)] {
+        let counts = counts_of(&format!(
+            "mul.wide.u32 %rd2, %r0, {stride};\nadd.u64 %rd2, %rd1, %rd2;\nst.shared.u32 [%rd2], %r0;"
+        ));
+        assert_eq!(counts.shared_stores.transactions, wavefronts, "stride {stride}");
+    }
+    let wide = "mul.wide.u32 %rd2, %r0, 16;\nadd.u64 %rd2, %rd1, %rd2;\nld.shared.v4.u32 {%r1, %r2, %r3, %r4}, [%rd2];";
+    assert_eq!(counts_of(wide).shared_loads.transactions, 4);
+}
+
+#[test]
+fn lanes_that_a_branch_leaves_out_are_not_active() {
+    let all = counts_of("add.u32 %r1, %r0, 1;\nadd.u32 %r1, %r0, 1;");
+    let few =
+        counts_of("setp.lt.u32 %p0, %r0, 8;\n@%p0 add.u32 %r1, %r0, 1;\n@!%p0 bra OUT;\nadd.u32 %r1, %r0, 1;\nOUT:");
+    assert!((all.active_lanes() - 32.0).abs() < 1e-9);
+    assert_eq!(few.classes["integer"], 16, "eight lanes add twice");
+    assert!(few.active_lanes() < 32.0);
+    assert_eq!(counts_of("bar.sync 0;\nbar.sync 0;").barriers, 2);
+}
