@@ -6,8 +6,9 @@ use cudarc::driver::{
 use cudarc::nvrtc::Ptx;
 use nvrtc::Nvrtc;
 use softcuda::settings::{Checks, Settings};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The architectures compiled for; the device takes all of them.
 const ARCHITECTURES: [u32; 5] = [75, 80, 86, 89, 90];
@@ -114,7 +115,7 @@ pub struct Target {
 pub fn for_each_target(file: &str, test: impl Fn(&Target)) {
     library();
     let context = CudaContext::new(0).unwrap();
-    for (architecture, ptx) in compiled(file) {
+    for (architecture, ptx) in compiled(file).iter().cloned() {
         let module = context.load_module(Ptx::from_src(ptx)).unwrap();
         test(&Target { architecture, module, stream: context.new_stream().unwrap() });
         let reports = library().reports().unwrap();
@@ -122,7 +123,14 @@ pub fn for_each_target(file: &str, test: impl Fn(&Target)) {
     }
 }
 
-fn compiled(file: &str) -> Vec<(u32, String)> {
+/// The PTX of a file for each architecture, compiled once: several tests run kernels of the same file.
+fn compiled(file: &str) -> Arc<[(u32, String)]> {
+    static COMPILED: Mutex<BTreeMap<String, Arc<[(u32, String)]>>> = Mutex::new(BTreeMap::new());
+    let mut known = COMPILED.lock().unwrap();
+    known.entry(file.to_owned()).or_insert_with(|| compile(file).into()).clone()
+}
+
+fn compile(file: &str) -> Vec<(u32, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let read = |path: PathBuf| std::fs::read_to_string(path).unwrap();
     let Some(nvrtc) = compiler() else {
