@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod device;
 pub mod exec;
 pub mod run;
 

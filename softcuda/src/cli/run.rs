@@ -9,11 +9,11 @@ pub mod npy;
 mod outcome;
 mod source;
 
+use super::device::{DeviceOptions, OptionError};
 use crate::chip::Chip;
 use crate::exec::{self, Launch};
 use crate::machine::Machine;
 use crate::program::{LoadError, Program};
-use crate::settings::{Settings, SettingsError};
 use argument::Argument;
 use buffers::{BufferError, Device, Placed};
 use kernel::{KernelError, Shape, Value};
@@ -95,72 +95,15 @@ pub struct RunArguments {
     device: DeviceOptions,
 }
 
-/// What the device is like.
-#[derive(Debug, clap::Args)]
-struct DeviceOptions {
-    /// Compute capability of the device, such as 8.0
-    #[arg(long, value_name = "X.Y")]
-    cc: Option<String>,
-    /// Memory of the device, such as 2GiB
-    #[arg(long, value_name = "SIZE")]
-    memory: Option<String>,
-    /// Checks to make: all, none, or some of memory,init,race,sync
-    #[arg(long, value_name = "CHECKS")]
-    check: Option<String>,
-    /// Host threads that run the blocks
-    #[arg(long, value_name = "N")]
-    threads: Option<String>,
-    /// Warp instructions after which the launch is stopped
-    #[arg(long, value_name = "N")]
-    limit: Option<String>,
-    /// File to which findings are added, a JSON object a line
-    #[arg(long, value_name = "FILE")]
-    report: Option<String>,
-    /// File to which counts are added, a JSON object a line
-    #[arg(long, value_name = "FILE")]
-    counts: Option<String>,
-}
-
-impl DeviceOptions {
-    /// The option that means the same as a variable, and its value.
-    fn option(&self, variable: &str) -> Option<(&'static str, &String)> {
-        let (name, value) = match variable {
-            "SOFTCUDA_CC" => ("--cc", &self.cc),
-            "SOFTCUDA_MEMORY" => ("--memory", &self.memory),
-            "SOFTCUDA_CHECK" => ("--check", &self.check),
-            "SOFTCUDA_THREADS" => ("--threads", &self.threads),
-            "SOFTCUDA_LIMIT" => ("--limit", &self.limit),
-            "SOFTCUDA_REPORT" => ("--report", &self.report),
-            "SOFTCUDA_COUNTS" => ("--counts", &self.counts),
-            _ => return None,
-        };
-        value.as_ref().map(|value| (name, value))
-    }
-
-    fn settings(&self) -> Result<Settings, Failure> {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let checked = |name: &str| (name == "SOFTCUDA_CHECK").then(|| "all".to_owned());
-        let option = |name: &str| self.option(name).map(|(_, value)| value.clone());
-        Settings::from_lookup(|name| option(name).or_else(|| set(name)).or_else(|| checked(name))).map_err(|error| {
-            match self.option(error.variable) {
-                Some((option, value)) => Failure::Option { option, value: value.clone(), expected: error.expected },
-                None => Failure::Variable(error),
-            }
-        })
-    }
-}
-
 /// Why nothing was launched, or a result was not saved.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("{option} '{value}' is not {expected}")]
-    Option { option: &'static str, value: String, expected: &'static str },
     #[error("{0}")]
-    Variable(SettingsError),
+    Device(#[from] OptionError),
     #[error("{path} cannot be written: {cause}; name another file", path = path.display())]
     Log { path: PathBuf, cause: io::Error },
     #[error("the device's addresses cannot be reserved: {0}; raise the limit of virtual memory (ulimit -v)")]
-    Device(io::Error),
+    Addresses(io::Error),
     #[error("{0}")]
     Source(#[from] SourceError),
     #[error("{} cannot be loaded: {error}{advice}", path.display())]
@@ -188,11 +131,11 @@ pub fn run(arguments: &RunArguments) -> ExitCode {
 
 /// Whether nothing was found.
 fn attempt(arguments: &RunArguments) -> Result<bool, Failure> {
-    let settings = arguments.device.settings()?;
+    let settings = arguments.device.settings("all")?;
     check_logs(&settings)?;
     let given: Vec<&Argument> = arguments.more.iter().chain(&arguments.arguments).collect();
     check_outputs(&arguments.out, &given)?;
-    let machine = Machine::new(settings).map_err(Failure::Device)?;
+    let machine = Machine::new(settings).map_err(Failure::Addresses)?;
     let (program, index) = load(arguments, &machine)?;
     let kernel = &program.kernels()[index];
     let RunArguments { grid, block, shared, cooperative, .. } = *arguments;

@@ -13,13 +13,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A launch under way.
 pub struct Context<'a> {
+    /// The device.
     pub machine: &'a Machine,
+    /// The program that holds the kernel.
     pub program: &'a Program,
+    /// What was asked for.
     pub launch: &'a Launch,
+    /// The kernel.
     pub kernel: &'a Kernel,
+    /// The way from device addresses to the host's.
     pub view: View,
+    /// Addresses that could be accessed when the launch began.
     pub ranges: Arc<Ranges>,
+    /// The checks made.
     pub checks: Checks,
+    /// The launch as the check of races knows it.
     pub races: Option<Arc<LaunchRaces>>,
     /// Threads of a block.
     pub threads: u32,
@@ -45,6 +53,7 @@ pub struct Context<'a> {
 const DYNAMIC_ALIGNMENT: u32 = 16;
 
 impl<'a> Context<'a> {
+    /// A launch that is about to begin.
     pub fn new(machine: &'a Machine, program: &'a Program, launch: &'a Launch) -> Context<'a> {
         let kernel = &program.kernels()[launch.kernel];
         let threads = launch.block.iter().product::<u32>();

@@ -16,6 +16,7 @@ const QUANTUM: u32 = 20_000;
 
 /// One executor thread.
 pub struct Worker<'a> {
+    /// The launch.
     pub context: &'a Context<'a>,
     /// What was executed.
     pub tally: Tally,
@@ -49,31 +50,41 @@ enum Flow {
 
 /// An instruction at work: the block, the warp, the call whose registers it uses, and where it stands.
 pub struct Spot<'s> {
+    /// The block; the warp at work is not among its warps.
     pub block: &'s mut Block,
+    /// The warp.
     pub warp: &'s mut Warp,
+    /// The call, by the index of its frame.
     pub frame: usize,
+    /// Where the instruction stands.
     pub at: At,
 }
 
 impl Spot<'_> {
+    /// The registers of the call.
     pub fn registers(&self) -> &Frame {
         &self.warp.frames[self.frame]
     }
 
+    /// The registers of the call, to be written.
     pub fn registers_mut(&mut self) -> &mut Frame {
         &mut self.warp.frames[self.frame]
     }
 }
 
-/// Where an instruction stands: function, index, and the machine-wide number.
+/// Where an instruction stands.
 #[derive(Clone, Copy, Debug)]
 pub struct At {
+    /// Index of the function.
     pub function: usize,
+    /// Index of the instruction in it.
     pub pc: u32,
+    /// The number that reports know it by.
     pub site: Site,
 }
 
 impl<'a> Worker<'a> {
+    /// A thread that has executed nothing yet.
     pub fn new(context: &'a Context<'a>) -> Worker<'a> {
         let ranges = context.program.functions.iter().map(|code| vec![(0, 0); code.instructions.len()]).collect();
         Worker { context, tally: Tally::new(context.program), ranges, printed: Vec::new() }
