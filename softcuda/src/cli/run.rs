@@ -14,6 +14,7 @@ use crate::chip::Chip;
 use crate::exec::{self, Launch};
 use crate::machine::Machine;
 use crate::program::{LoadError, Program};
+use crate::settings::Settings;
 use argument::Argument;
 use buffers::{BufferError, Device, Placed};
 use kernel::{KernelError, Shape, Value};
