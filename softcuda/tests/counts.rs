@@ -75,3 +75,32 @@ fn lanes_that_a_branch_leaves_out_are_not_active() {
     assert!(few.active_lanes() < 32.0);
     assert_eq!(counts_of("bar.sync 0;\nbar.sync 0;").barriers, 2);
 }
+
+#[test]
+fn every_kind_of_product_counts_the_same_operations() {
+    let cases = [
+        (include_str!("ptx/sgemm_tiled.sm_80.ptx"), "sgemm_tiled", 32, [32, 32, 1]),
+        (include_str!("ptx/sgemm_blocked.sm_80.ptx"), "sgemm_blocked", 128, [256, 1, 1]),
+        (include_str!("ptx/gemm_cp_async.sm_80.ptx"), "gemm_cp_async", 64, [256, 1, 1]),
+        (include_str!("ptx/gemm_tf32.sm_80.ptx"), "gemm_tf32", 32, [128, 1, 1]),
+        (include_str!("ptx/gemm_bf16.sm_80.ptx"), "gemm_bf16", 32, [128, 1, 1]),
+    ];
+    let (m, n, k) = (128, 256, 64);
+    for (ptx, kernel, tile, block) in cases {
+        let device = Device::new(Settings::default(), ptx);
+        let operands = [Zeros(m * k), Zeros(k * n), Zeros(m * n), Int(m as i32), Int(n as i32), Int(k as i32)];
+        let grid = [n as u32 / tile, m as u32 / tile, 1];
+        device.launch(kernel, grid, block, device.parameters(&operands), order(0, 0)).unwrap();
+        assert_eq!(device.machine.counts.launches()[0].flops, 2 * (m * n * k) as u64, "{kernel}");
+    }
+}
+
+#[test]
+fn each_warp_counts_each_barrier_that_it_waits_at() {
+    let device = Device::new(Settings::default(), include_str!("ptx/sgemm_tiled.sm_80.ptx"));
+    let side = 64;
+    let operands = [Zeros(side * side), Zeros(side * side), Zeros(side * side), Int(64), Int(64), Int(64)];
+    device.launch("sgemm_tiled", [2, 2, 1], [32, 32, 1], device.parameters(&operands), order(0, 0)).unwrap();
+    let (blocks, warps, tiles, barriers_of_a_tile) = (4, 32, 2, 2);
+    assert_eq!(device.machine.counts.launches()[0].barriers, blocks * warps * tiles * barriers_of_a_tile);
+}

@@ -73,7 +73,7 @@ fn functions_are_called_by_name_by_pointer_and_by_themselves() {
 
 #[test]
 fn local_arrays_are_each_threads_own() {
-    let input: Vec<i32> = (0..16).flat_map(|seed| words(seed)).map(|word| word as i32 >> 8).collect();
+    let input: Vec<i32> = (0..16).flat_map(words).map(|word| word as i32 >> 8).collect();
     let mut expected = input.clone();
     expected.chunks_mut(16).for_each(<[i32]>::sort_unstable);
     check("sort_locally", || vec![data(&input), output::<i32>(input.len())], &expected);

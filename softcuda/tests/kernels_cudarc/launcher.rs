@@ -123,9 +123,12 @@ pub fn for_each_target(file: &str, test: impl Fn(&Target)) {
     }
 }
 
+/// PTX by architecture.
+type Compiled = Arc<[(u32, String)]>;
+
 /// The PTX of a file for each architecture, compiled once: several tests run kernels of the same file.
-fn compiled(file: &str) -> Arc<[(u32, String)]> {
-    static COMPILED: Mutex<BTreeMap<String, Arc<[(u32, String)]>>> = Mutex::new(BTreeMap::new());
+fn compiled(file: &str) -> Compiled {
+    static COMPILED: Mutex<BTreeMap<String, Compiled>> = Mutex::new(BTreeMap::new());
     let mut known = COMPILED.lock().unwrap();
     known.entry(file.to_owned()).or_insert_with(|| compile(file).into()).clone()
 }
