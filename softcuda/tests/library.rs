@@ -37,7 +37,7 @@ fn a_program_that_is_not_there_and_an_option_that_makes_no_sense_are_told() {
     assert!(stderr(&output).contains("no-such-program-anywhere"), "{}", stderr(&output));
     let output = exec(&["--memory", "plenty", "true"], None);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("SOFTCUDA_MEMORY='plenty'"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--memory 'plenty'"), "{}", stderr(&output));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 mod device;
 
-use device::Argument::{self, Freed, Int, Unwritten, Zeros};
+use device::Argument::{self, Floats, Freed, Int, Unwritten, Zeros};
 use device::{Device, order};
 use softcuda::check::global::Order;
 use softcuda::check::{Check, Report};
@@ -220,6 +220,16 @@ fn an_endless_kernel_is_stopped_by_the_limit_with_a_report() {
 #[test]
 fn a_trap_fails_the_launch_with_a_report() {
     caught("trapped", Check::Trap, Some(Fault::LaunchFailed), 1, 1, &[Zeros(1)]);
+}
+
+#[test]
+fn a_failed_assertion_fails_the_launch_with_its_text() {
+    let settings = Settings { checks: Checks::ALL, ..Settings::default() };
+    let device = Device::new(settings, include_str!("ptx/features.sm_80.ptx"));
+    let (result, reports) = device.run("assert_positive", 1, 32, &[Floats(vec![-1.0; 32]), Zeros(32)]);
+    assert_eq!(result, Err(Fault::Assert));
+    let report = reports.iter().find(|report| report.check == Check::Assert).unwrap_or_else(|| panic!("{reports:#?}"));
+    assert!(report.message.contains("in[i] >= 0") && report.message.contains("features.cu"), "{report}");
 }
 
 #[test]
