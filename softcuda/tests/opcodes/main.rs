@@ -11,8 +11,10 @@ mod control;
 #[path = "../device/mod.rs"]
 mod device;
 mod float;
+mod flow;
 mod harness;
 mod integer;
+mod matrix;
 mod memory;
 mod predicate;
 mod warp;
