@@ -96,7 +96,8 @@ fn local_number(warp: &Warp, lane: usize, address: u64, bytes: usize) -> u64 {
 
 /// One conversion of `printf`, through C's own.
 fn converted(flags: &str, conversion: char, value: u64, wide: bool, text: &str) -> String {
-    let plain: String = flags.chars().filter(|c| !matches!(c, 'l' | 'h' | 'z')).collect();
+    // Only what takes no further argument: `*` would make `snprintf` read one that is not there.
+    let plain: String = flags.chars().filter(|c| matches!(c, '-' | '+' | ' ' | '#' | '.' | '0'..='9')).collect();
     let format = format!(
         "%{plain}{}{conversion}",
         if wide && matches!(conversion, 'd' | 'i' | 'u' | 'x' | 'X' | 'o') { "ll" } else { "" }
@@ -121,4 +122,17 @@ fn converted(flags: &str, conversion: char, value: u64, wide: bool, text: &str) 
     };
     let length = usize::try_from(length).unwrap_or(0).min(size - 1);
     String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::converted;
+
+    #[test]
+    fn a_width_from_an_argument_is_left_out() {
+        assert_eq!(converted("*", 'd', 5, false, ""), "5");
+        assert_eq!(converted("-*.*l", 'd', 5, true, ""), "5");
+        assert_eq!(converted("1$", 'u', 5, false, ""), "5");
+        assert_eq!(converted("+5", 'd', 5, false, ""), "   +5");
+    }
 }
