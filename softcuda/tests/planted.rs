@@ -53,7 +53,7 @@ fn caught(name: &str, check: Check, fault: Option<Fault>, blocks: u32, threads: 
         caught = Some(report.clone());
     }
     let twin = format!("{name}_fixed");
-    if SOURCE.contains(&format!("KERNEL {twin}(")) {
+    if SOURCE.contains(&format!("void {twin}(")) {
         let (result, reports) = checked(2).run(&twin, blocks, threads, arguments);
         assert_eq!((result, reports), (Ok(()), Vec::new()), "{twin}");
     }

@@ -3,123 +3,122 @@
 // Launch: as in planted.rs.
 // Exercises: every check of softcuda.
 
-#define KERNEL extern "C" __global__ void
 #define INDEX (blockIdx.x * blockDim.x + threadIdx.x)
 
-KERNEL bounds_global(int* data, int n) {
+extern "C" __global__ void bounds_global(int* data, int n) {
     if (INDEX <= n) data[INDEX] = 1;  // bug: bounds_global
 }
-KERNEL bounds_global_fixed(int* data, int n) {
+extern "C" __global__ void bounds_global_fixed(int* data, int n) {
     if (INDEX < n) data[INDEX] = 1;
 }
 
-KERNEL bounds_shared(int* data, int n) {
+extern "C" __global__ void bounds_shared(int* data, int n) {
     __shared__ int tile[32];
     tile[threadIdx.x + n] = 1;  // bug: bounds_shared
     __syncthreads();
     data[threadIdx.x] = tile[threadIdx.x];
 }
-KERNEL bounds_shared_fixed(int* data, int n) {
+extern "C" __global__ void bounds_shared_fixed(int* data, int n) {
     __shared__ int tile[32];
     tile[(threadIdx.x + n) % 32] = 1;
     __syncthreads();
     data[threadIdx.x] = tile[threadIdx.x];
 }
 
-KERNEL bounds_local(int* data, int n) {
+extern "C" __global__ void bounds_local(int* data, int n) {
     int row[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     row[n & 1] = 9;
     data[threadIdx.x] = row[threadIdx.x + n];  // bug: bounds_local
 }
-KERNEL bounds_local_fixed(int* data, int n) {
+extern "C" __global__ void bounds_local_fixed(int* data, int n) {
     int row[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     row[n & 1] = 9;
     data[threadIdx.x] = row[(threadIdx.x + n) % 8];
 }
 
 __constant__ int table[4] = {1, 2, 3, 4};
-KERNEL bounds_const(int* data, int n) {
+extern "C" __global__ void bounds_const(int* data, int n) {
     data[threadIdx.x] = table[threadIdx.x + n];  // bug: bounds_const
 }
-KERNEL bounds_const_fixed(int* data, int n) {
+extern "C" __global__ void bounds_const_fixed(int* data, int n) {
     data[threadIdx.x] = table[(threadIdx.x + n) % 4];
 }
 
-KERNEL misaligned_global(char* data, int n) {
+extern "C" __global__ void misaligned_global(char* data, int n) {
     *reinterpret_cast<int*>(data + n) = 1;  // bug: misaligned_global
 }
-KERNEL misaligned_global_fixed(char* data, int n) {
+extern "C" __global__ void misaligned_global_fixed(char* data, int n) {
     *reinterpret_cast<int*>(data + n / 4 * 4) = 1;
 }
 
-KERNEL misaligned_shared(int* data, int n) {
+extern "C" __global__ void misaligned_shared(int* data, int n) {
     __shared__ int tile[8];
     *reinterpret_cast<int*>(reinterpret_cast<char*>(tile) + n) = 1;  // bug: misaligned_shared
     data[0] = tile[n / 4];
 }
-KERNEL misaligned_shared_fixed(int* data, int n) {
+extern "C" __global__ void misaligned_shared_fixed(int* data, int n) {
     __shared__ int tile[8];
     *reinterpret_cast<int*>(reinterpret_cast<char*>(tile) + n / 4 * 4) = 1;
     data[0] = tile[n / 4];
 }
 
-KERNEL misaligned_local(int* data, int n) {
+extern "C" __global__ void misaligned_local(int* data, int n) {
     int row[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     data[0] = *reinterpret_cast<int*>(reinterpret_cast<char*>(row) + n);  // bug: misaligned_local
 }
-KERNEL misaligned_local_fixed(int* data, int n) {
+extern "C" __global__ void misaligned_local_fixed(int* data, int n) {
     int row[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     data[0] = *reinterpret_cast<int*>(reinterpret_cast<char*>(row) + n / 4 * 4);
 }
 
-KERNEL freed(int* data, const int* gone) {
+extern "C" __global__ void freed(int* data, const int* gone) {
     data[0] = gone[0];  // bug: freed
 }
 
-KERNEL unwritten_global(int* data, const int* source) {
+extern "C" __global__ void unwritten_global(int* data, const int* source) {
     data[0] = source[1];  // bug: unwritten_global
 }
-KERNEL unwritten_global_fixed(int* data, const int* source) {
+extern "C" __global__ void unwritten_global_fixed(int* data, const int* source) {
     data[0] = source[0];
 }
 
-KERNEL unwritten_shared(int* data, int n) {
+extern "C" __global__ void unwritten_shared(int* data, int n) {
     __shared__ int tile[32];
     if (threadIdx.x < n) tile[threadIdx.x] = 1;
     __syncthreads();
     data[threadIdx.x] = tile[threadIdx.x];  // bug: unwritten_shared
 }
-KERNEL unwritten_shared_fixed(int* data, int n) {
+extern "C" __global__ void unwritten_shared_fixed(int* data, int n) {
     __shared__ int tile[32];
     tile[threadIdx.x] = n;
     __syncthreads();
     data[threadIdx.x] = tile[threadIdx.x];
 }
 
-KERNEL unwritten_local(int* data, int n) {
+extern "C" __global__ void unwritten_local(int* data, int n) {
     volatile int row[8];
     for (int i = 0; i < n; ++i) row[i] = i;
     data[0] = row[n];  // bug: unwritten_local
 }
-KERNEL unwritten_local_fixed(int* data, int n) {
+extern "C" __global__ void unwritten_local_fixed(int* data, int n) {
     volatile int row[8];
     for (int i = 0; i <= n; ++i) row[i] = i;
     data[0] = row[n];
 }
 
-KERNEL read_after_write(int* data) {
+extern "C" __global__ void read_after_write(int* data) {
     __shared__ int tile[64];
     tile[threadIdx.x] = threadIdx.x;  // other: read_after_write
     data[threadIdx.x] = tile[63 - threadIdx.x];  // bug: read_after_write
 }
-KERNEL read_after_write_fixed(int* data) {
+extern "C" __global__ void read_after_write_fixed(int* data) {
     __shared__ int tile[64];
     tile[threadIdx.x] = threadIdx.x;
     __syncthreads();
     data[threadIdx.x] = tile[63 - threadIdx.x];
 }
 
-KERNEL write_after_read(int* data) {
+extern "C" __global__ void write_after_read(int* data) {
     __shared__ int tile[64];
     tile[threadIdx.x] = threadIdx.x;
     __syncthreads();
@@ -127,7 +126,7 @@ KERNEL write_after_read(int* data) {
     tile[threadIdx.x] = other + 1;  // bug: write_after_read
     data[threadIdx.x] = other;
 }
-KERNEL write_after_read_fixed(int* data) {
+extern "C" __global__ void write_after_read_fixed(int* data) {
     __shared__ int tile[64];
     tile[threadIdx.x] = threadIdx.x;
     __syncthreads();
@@ -137,25 +136,25 @@ KERNEL write_after_read_fixed(int* data) {
     data[threadIdx.x] = other;
 }
 
-KERNEL write_after_write(int* data) {
+extern "C" __global__ void write_after_write(int* data) {
     __shared__ int last;
     if (threadIdx.x % 32 == 0) last = threadIdx.x;  // bug: write_after_write
     __syncthreads();
     data[threadIdx.x] = last;
 }
-KERNEL write_after_write_fixed(int* data) {
+extern "C" __global__ void write_after_write_fixed(int* data) {
     __shared__ int last;
     if (threadIdx.x == 32) last = threadIdx.x;
     __syncthreads();
     data[threadIdx.x] = last;
 }
 
-KERNEL warp_race(int* data) {
+extern "C" __global__ void warp_race(int* data) {
     __shared__ int tile[32];
     tile[threadIdx.x] = threadIdx.x;  // other: warp_race
     data[threadIdx.x] = tile[31 - threadIdx.x];  // bug: warp_race
 }
-KERNEL warp_race_fixed(int* data) {
+extern "C" __global__ void warp_race_fixed(int* data) {
     __shared__ int tile[32];
     tile[threadIdx.x] = threadIdx.x;
     __syncwarp();
@@ -176,22 +175,22 @@ __device__ __forceinline__ void tiled_product(const float* a, const float* b, fl
     }
     c[row * n + column] = sum;
 }
-KERNEL tiled_without_first(const float* a, const float* b, float* c, int n) { tiled_product(a, b, c, n, false, true); }
-KERNEL tiled_without_second(const float* a, const float* b, float* c, int n) { tiled_product(a, b, c, n, true, false); }
-KERNEL tiled_fixed(const float* a, const float* b, float* c, int n) { tiled_product(a, b, c, n, true, true); }
+extern "C" __global__ void tiled_without_first(const float* a, const float* b, float* c, int n) { tiled_product(a, b, c, n, false, true); }
+extern "C" __global__ void tiled_without_second(const float* a, const float* b, float* c, int n) { tiled_product(a, b, c, n, true, false); }
+extern "C" __global__ void tiled_fixed(const float* a, const float* b, float* c, int n) { tiled_product(a, b, c, n, true, true); }
 
-KERNEL block_race(int* data) {
+extern "C" __global__ void block_race(int* data) {
     data[0] = blockIdx.x;  // bug: block_race
 }
-KERNEL block_race_fixed(int* data) {
+extern "C" __global__ void block_race_fixed(int* data) {
     data[blockIdx.x] = blockIdx.x;
 }
 
-KERNEL block_race_read(int* data, int* sums) {
+extern "C" __global__ void block_race_read(int* data, int* sums) {
     data[blockIdx.x] = blockIdx.x;  // other: block_race_read
     sums[blockIdx.x] = data[blockIdx.x ^ 1];  // bug: block_race_read
 }
-KERNEL block_race_read_fixed(int* data, int* sums) {
+extern "C" __global__ void block_race_read_fixed(int* data, int* sums) {
     data[blockIdx.x] = blockIdx.x;
     sums[blockIdx.x] = data[blockIdx.x];
 }
@@ -206,28 +205,28 @@ __device__ __forceinline__ void last_block_sums(int* parts, int* total, unsigned
         *total = sum;
     }
 }
-KERNEL last_block(int* parts, int* total, unsigned* done) { last_block_sums(parts, total, done, false); }
-KERNEL last_block_fixed(int* parts, int* total, unsigned* done) { last_block_sums(parts, total, done, true); }
+extern "C" __global__ void last_block(int* parts, int* total, unsigned* done) { last_block_sums(parts, total, done, false); }
+extern "C" __global__ void last_block_fixed(int* parts, int* total, unsigned* done) { last_block_sums(parts, total, done, true); }
 
-KERNEL stream_write(int* data) {
+extern "C" __global__ void stream_write(int* data) {
     data[threadIdx.x] = threadIdx.x;  // bug: stream_write
 }
 
-KERNEL divergent_barrier(int* data) {
+extern "C" __global__ void divergent_barrier(int* data) {
     if (threadIdx.x < 16) __syncthreads();  // bug: divergent_barrier
     data[threadIdx.x] = 1;
 }
-KERNEL divergent_barrier_fixed(int* data) {
+extern "C" __global__ void divergent_barrier_fixed(int* data) {
     __syncthreads();
     data[threadIdx.x] = 1;
 }
 
-KERNEL early_exit(int* data, int n) {
+extern "C" __global__ void early_exit(int* data, int n) {
     if (threadIdx.x >= n) return;
     __syncthreads();  // bug: early_exit
     data[threadIdx.x] = 1;
 }
-KERNEL early_exit_fixed(int* data, int n) {
+extern "C" __global__ void early_exit_fixed(int* data, int n) {
     __syncthreads();
     if (threadIdx.x >= n) return;
     data[threadIdx.x] = 1;
@@ -247,14 +246,14 @@ __device__ __forceinline__ void wait_for_copies() {
     asm volatile("cp.async.wait_all;" ::: "memory");
 #endif
 }
-KERNEL early_read(int* data, const int* source) {
+extern "C" __global__ void early_read(int* data, const int* source) {
     __shared__ int tile[32];
     tile[threadIdx.x] = 0;
     copy_async(&tile[threadIdx.x], &source[threadIdx.x]);
     data[threadIdx.x] = tile[threadIdx.x];  // bug: early_read
     wait_for_copies();
 }
-KERNEL early_read_fixed(int* data, const int* source) {
+extern "C" __global__ void early_read_fixed(int* data, const int* source) {
     __shared__ int tile[32];
     tile[threadIdx.x] = 0;
     copy_async(&tile[threadIdx.x], &source[threadIdx.x]);
@@ -262,11 +261,11 @@ KERNEL early_read_fixed(int* data, const int* source) {
     data[threadIdx.x] = tile[threadIdx.x];
 }
 
-KERNEL endless(volatile int* data) {
+extern "C" __global__ void endless(volatile int* data) {
     while (data[0] == 0) {  // bug: endless
     }
 }
 
-KERNEL trapped(int* data) {
+extern "C" __global__ void trapped(int* data) {
     if (data[0] == 0) __trap();  // bug: trapped
 }
