@@ -74,7 +74,9 @@ impl Worker<'_> {
                 "call of {} overflows the stack: {depth} calls deep, {top} bytes of local memory",
                 program.functions[function].name
             );
-            self.finding(Check::Trap, spot, mask.trailing_zeros(), 0, message);
+            if self.context.checks.memory {
+                self.finding(Check::OutOfBounds, spot, mask.trailing_zeros(), 0, message);
+            }
             return Err(Fault::LaunchFailed);
         }
         grow_local(spot.warp, top, self.context.checks.init);

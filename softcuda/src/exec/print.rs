@@ -10,6 +10,8 @@ use std::io::Write as _;
 
 /// Bytes of a text that is printed, at most.
 const MAX_TEXT: usize = 64 << 10;
+/// Characters that one conversion is padded to, at most.
+const MAX_WIDTH: i32 = 500;
 /// Printed text that is gathered before it goes out.
 const BUFFER: usize = 1 << 16;
 
@@ -66,6 +68,10 @@ impl Worker<'_> {
             match conversion {
                 Some('%') => line.push('%'),
                 Some(conversion) => {
+                    let flags = with_widths(flags, || {
+                        offset = offset.next_multiple_of(4) + 4;
+                        number(offset - 4, 4) as i32
+                    });
                     let wide = flags.contains('l')
                         || flags.contains('z')
                         || matches!(conversion, 'p' | 's' | 'f' | 'F' | 'e' | 'E' | 'g' | 'G' | 'a');
@@ -75,13 +81,26 @@ impl Worker<'_> {
                     offset += bytes as u64;
                     let text =
                         if conversion == 's' { self.read_text(value).unwrap_or_default() } else { String::new() };
-                    line.push_str(&converted(flags, conversion, value, wide, &text));
+                    line.push_str(&converted(&flags, conversion, value, wide, &text));
                 }
                 None => line.push('%'),
             }
         }
         line + rest
     }
+}
+
+/// The flags of a conversion, each `*` replaced by the argument that stands for it.
+fn with_widths(flags: &str, mut next: impl FnMut() -> i32) -> String {
+    let mut filled = String::new();
+    for part in flags.split_inclusive('*') {
+        match part.strip_suffix('*') {
+            // A device's buffer for a line is no longer than this.
+            Some(before) => filled += &format!("{before}{}", next().clamp(-MAX_WIDTH, MAX_WIDTH)),
+            None => filled += part,
+        }
+    }
+    filled
 }
 
 /// A number in the thread's local memory, where the arguments of `vprintf` lie.
@@ -126,10 +145,19 @@ fn converted(flags: &str, conversion: char, value: u64, wide: bool, text: &str) 
 
 #[cfg(test)]
 mod tests {
-    use super::converted;
+    use super::{converted, with_widths};
 
     #[test]
-    fn a_width_from_an_argument_is_left_out() {
+    fn a_star_takes_its_width_from_the_next_argument() {
+        let mut widths = [7, 2, -4].into_iter();
+        let mut next = || widths.next().unwrap();
+        assert_eq!(with_widths("+*.*l", &mut next), "+7.2l");
+        assert_eq!(converted(&with_widths("*", &mut next), 'd', 5, false, ""), "5   ");
+        assert_eq!(with_widths("08", next), "08");
+    }
+
+    #[test]
+    fn a_conversion_never_asks_for_a_further_argument() {
         assert_eq!(converted("*", 'd', 5, false, ""), "5");
         assert_eq!(converted("-*.*l", 'd', 5, true, ""), "5");
         assert_eq!(converted("1$", 'u', 5, false, ""), "5");
