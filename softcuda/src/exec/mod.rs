@@ -2,6 +2,7 @@
 
 mod access;
 mod atomic;
+mod barrier;
 mod block;
 mod call;
 mod context;
