@@ -75,7 +75,7 @@ impl Machine {
         {
             let check = if matches!(error, FreeError::Freed(_)) { Check::DoubleFree } else { Check::InvalidFree };
             let nearest = self.memory.nearest(address).map_or(String::new(), |near| format!("; it is {near}"));
-            self.reporter.add(host_report(check, "cuMemFree", address, format!("{error}{nearest}")));
+            self.reporter.add(Report::of_host(check, "cuMemFree", address, format!("{error}{nearest}")));
             self.reporter.flush();
         }
         freed
@@ -168,7 +168,7 @@ impl Machine {
             let freed = nearest.is_some_and(|near| near.allocation.freed && near.inside());
             let check = if freed { Check::UseAfterFree } else { Check::OutOfBounds };
             let near = nearest.map_or(String::new(), |near| format!("; the first is {near}"));
-            self.reporter.add(host_report(check, call, address, format!("{error}{near}")));
+            self.reporter.add(Report::of_host(check, call, address, format!("{error}{near}")));
             self.reporter.flush();
         }
         reached
@@ -209,23 +209,6 @@ impl Machine {
             races.iter().for_each(|race| self.reporter.add(self.race_report(race)));
             self.reporter.flush();
         }
-    }
-}
-
-/// A finding about what the host did.
-fn host_report(check: Check, call: &str, address: u64, message: String) -> Report {
-    Report {
-        check,
-        kernel: call.to_owned(),
-        file: None,
-        line: 0,
-        block: [0; 3],
-        thread: [0; 3],
-        instruction: String::new(),
-        address,
-        message,
-        other: None,
-        count: 1,
     }
 }
 

@@ -208,6 +208,25 @@ impl Report {
     }
 }
 
+impl Report {
+    /// A finding about what the host did in a call of the driver; without a call, about the end of a context.
+    pub fn of_host(check: Check, call: &str, address: u64, message: String) -> Report {
+        Report {
+            check,
+            kernel: call.to_owned(),
+            file: None,
+            line: 0,
+            block: [0; 3],
+            thread: [0; 3],
+            instruction: String::new(),
+            address,
+            message,
+            other: None,
+            count: 1,
+        }
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.check, self.message)?;

@@ -55,22 +55,11 @@ pub fn report_leaks(driver: &Driver, addresses: impl Iterator<Item = u64>) {
         return;
     }
     for found in addresses.filter_map(|address| driver.machine.memory.find(address)) {
-        driver.machine.reporter.add(Report {
-            check: Check::Leak,
-            kernel: String::new(),
-            file: None,
-            line: 0,
-            block: [0; 3],
-            thread: [0; 3],
-            instruction: String::new(),
-            address: found.start,
-            message: format!(
-                "allocation {} ({} bytes at {:#x}) was never freed: free it before its context ends",
-                found.number, found.bytes, found.start
-            ),
-            other: None,
-            count: 1,
-        });
+        let message = format!(
+            "allocation {} ({} bytes at {:#x}) was never freed: free it before its context ends",
+            found.number, found.bytes, found.start
+        );
+        driver.machine.reporter.add(Report::of_host(Check::Leak, "", found.start, message));
     }
 }
 
