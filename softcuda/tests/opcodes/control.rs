@@ -25,9 +25,7 @@ fn a_table_of_branches_is_followed_lane_by_lane() {
 
 #[test]
 fn special_registers_tell_the_place() {
-    let inputs = vec![[0; 4]; 200];
     let places: Vec<[u64; 4]> = (0..200).map(|index| [index, 0, 0, 0]).collect();
-    assert_eq!(inputs.len(), places.len());
     let own = |text: &str| format!("mov.u32 %d, {text};");
     exact(&own("%tid.x"), ONE, &places, |[i, ..]| i % 64);
     exact(&own("%ctaid.x"), ONE, &places, |[i, ..]| i / 64);

@@ -52,8 +52,6 @@ pub fn evaluate(body: &str, shape: Shape, inputs: &[Operands]) -> Vec<u64> {
     let output = device.buffer(&vec![0; 8 * inputs.len()], 8 * inputs.len());
     let mut parameters = [input.to_le_bytes(), output.to_le_bytes()].concat();
     parameters.extend((inputs.len() as u32).to_le_bytes());
-    let one =
-        Device { machine: softcuda::machine::Machine::new(Settings::default()).unwrap(), program: Arc::new(program) };
     let grid = [inputs.len().div_ceil(64) as u32, 1, 1];
     let launch = softcuda::exec::Launch {
         kernel: 0,
@@ -64,7 +62,7 @@ pub fn evaluate(body: &str, shape: Shape, inputs: &[Operands]) -> Vec<u64> {
         parameters,
         order: order(0, 0),
     };
-    softcuda::exec::run(&device.machine, &one.program, &launch).unwrap_or_else(|fault| panic!("{body}: {fault}"));
+    softcuda::exec::run(&device.machine, &Arc::new(program), &launch).unwrap_or_else(|fault| panic!("{body}: {fault}"));
     let results = device.read((output, 8 * inputs.len()));
     device.machine.free(input).unwrap();
     device.machine.free(output).unwrap();

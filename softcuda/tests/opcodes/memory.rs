@@ -182,3 +182,10 @@ fn matrices_are_loaded_by_rows_or_columns() {
         first | (first + 8) << 16
     });
 }
+
+#[test]
+fn pairs_of_halves_are_added_indivisibly() {
+    let [_, new] = atomic("global", "add.noftz", "f16x2", "");
+    // 1 and 2, plus 0.5 and 2.
+    exact(&new, WORDS, &[[0x4000_3C00, 0x4000_3800, 0, 0]], |_| 0x4400_3E00);
+}

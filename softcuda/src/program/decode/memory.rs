@@ -113,7 +113,7 @@ impl Decoder<'_> {
     }
 
     fn atomic(&mut self, i: &Instruction) -> Result<(), Error> {
-        const OPS: [(&str, AtomicOp); 11] = [
+        const OPS: [(&str, AtomicOp); 10] = [
             ("add", AtomicOp::Add),
             ("min", AtomicOp::Min),
             ("max", AtomicOp::Max),
@@ -124,7 +124,6 @@ impl Decoder<'_> {
             ("cas", AtomicOp::CompareAndSwap),
             ("inc", AtomicOp::Increment),
             ("dec", AtomicOp::Decrement),
-            ("noftz", AtomicOp::Add),
         ];
         let (_, op) = *OPS
             .iter()
@@ -136,6 +135,7 @@ impl Decoder<'_> {
             &[
                 &names[..],
                 &[
+                    "noftz",
                     "relaxed",
                     "acquire",
                     "release",
