@@ -1,6 +1,6 @@
 //! `cvt`: common conversions of their own, the others by one function that reads its types from the immediate.
 
-use super::float::{FTZ, ROUNDING, rounding};
+use super::float::{FTZ, rounding};
 use super::half::RELU;
 use super::{Handler, handler};
 use crate::exec::frame::map1;
@@ -237,6 +237,3 @@ pub fn unpack_fp8(e5m2: bool) -> Handler {
     }
     if e5m2 { unpack!(cv::e5m2_to_f16) } else { unpack!(cv::e4m3_to_f16) }
 }
-
-/// The rounding bits of a conversion's immediate.
-pub const ROUNDING_BITS: u32 = ROUNDING;

@@ -27,7 +27,7 @@ pub const NEGATE: u32 = 4;
 pub const FTZ: u32 = 8;
 /// `set` writes 1.0, not all ones.
 pub const FLOAT_RESULT: u32 = 16;
-/// The destination of `set` has 64 bits... it never has; this marks 16-bit results.
+/// `set` writes 1.0 as a half, not all ones.
 pub const HALF_RESULT: u32 = 32;
 
 #[inline(always)]
