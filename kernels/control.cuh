@@ -1,0 +1,38 @@
+// control.cuh: what a training step keeps on the device between launches: counters, settings, sums, the first non-finite number.
+//
+// Shapes    one Control a backend; src/backend/cuda/control.rs has the same fields in the same order
+// Order     sums are added by one thread, in the order of blocks; the place of a non-finite number is the least of all found
+// Idea      nothing that a step needs comes from the host, so that a recorded step can be launched again as it is
+// Checked   tests/operations, tests/kernels.rs
+
+#pragma once
+
+// The tensors that losses are computed from, in the order in which they are looked at.
+enum Tensor { MEAN = 0, LOG_VAR = 1, LOGITS = 2 };
+
+constexpr unsigned long long NOWHERE = ~0ull;
+
+struct Control {
+    unsigned long long steps[8];        // the number of the next step of each stream
+    unsigned long long seed;
+    double learning_rate;
+    double bce, kl;                     // sums over the images since the host set them
+    unsigned long long images;
+    unsigned long long suspect;         // tensor << 56 | element of the first non-finite number of this step, or NOWHERE
+    unsigned long long sources[3];      // the address of each tensor's element 0
+    unsigned long long found_step;      // of the first non-finite number of all steps
+    float found_value;
+    unsigned int found;                 // whether there was one: parameters are not updated any more
+    float beta;
+    float step_size, root_scale;        // Adam's factors for the next step of training
+    unsigned int blocks_done;           // of the launch that ends the step
+};
+static_assert(sizeof(Control) == 168, "src/backend/cuda/control.rs counts on this");
+
+// Notes that `element` of `tensor`, whose element 0 is at `source`, is not finite. The least place wins, whoever comes first.
+__device__ __forceinline__ void note_non_finite(Control* control, Tensor tensor, unsigned long long element,
+                                                const float* source) {
+    if (control->found) return;
+    atomicExch(&control->sources[tensor], (unsigned long long)source);
+    atomicMin(&control->suspect, (unsigned long long)tensor << 56 | element);
+}
