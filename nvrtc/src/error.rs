@@ -87,6 +87,14 @@ pub enum CompileError {
         /// How many there were.
         count: usize,
     },
+    /// More headers than NVRTC's call can count.
+    #[error("{name}: {count} headers are more than a call takes")]
+    TooManyHeaders {
+        /// The source's name.
+        name: String,
+        /// How many there were.
+        count: usize,
+    },
     /// NVRTC rejects the source or an option.
     #[error("{0}")]
     Rejected(Diagnosis),
