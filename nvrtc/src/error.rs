@@ -56,8 +56,8 @@ pub enum Error {
     Variable(LoadError),
     /// No place holds a usable library.
     #[error(
-        "NVRTC was not found. Tried: {}. Run ./data-fetch.sh nvrtc, install a CUDA toolkit, or set {VARIABLE} to \
-         libnvrtc.so or its folder",
+        "NVRTC was not found. Tried: {}. Run ./data-fetch.sh nvrtc or pip install nvidia-cuda-nvrtc, install a CUDA \
+         toolkit, or set {VARIABLE} to libnvrtc.so or its folder",
         tried_text(.tried, .failures)
     )]
     NotFound {
