@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use super::device::{OnBackend, with_backend};
 use super::display::Display;
 use super::options::{Both, Place, Training};
 use crate::backend::Backend;
@@ -110,40 +111,44 @@ impl Plan {
         stop: &AtomicBool,
         initial: Option<&Weights>,
     ) -> Result<(Outcome, Weights), Error> {
-        let Config { model, batch_size, seed, .. } = self.config;
-        let dims = self.config.dims(self.data.train.images.pixels_per_image());
-        let mut backend = super::backend(self.config.device, self.config.threads)?;
-        let task = Task { plan: self, place, stop, initial };
+        let config = self.config.clone();
+        with_backend(&config, Task { plan: self, place, stop, initial, new_dir })
+    }
+}
+
+/// A plan and its surroundings.
+struct Task<'a, F> {
+    plan: Plan,
+    place: &'a Place,
+    stop: &'a AtomicBool,
+    initial: Option<&'a Weights>,
+    new_dir: F,
+}
+
+impl<F: FnOnce() -> Result<PathBuf, Error>> OnBackend for Task<'_, F> {
+    type Output = (Outcome, Weights);
+
+    fn run<B: Backend>(self, backend: &mut B) -> Result<Self::Output, Error> {
+        let Config { model, batch_size, seed, .. } = self.plan.config;
+        let images = &self.plan.data.train.images;
+        let dims = self.plan.config.dims(images.pixels_per_image());
         match model {
             Kind::Vanilla => {
-                let model = VanillaAE::new(&mut backend, dims, batch_size, seed)?;
-                task.train(&mut backend, model, new_dir)
+                let model = VanillaAE::new(backend, dims, batch_size, seed)?;
+                self.train(backend, model)
             }
             Kind::Variational => {
-                let model = VariationalAE::new(&mut backend, dims, batch_size, seed)?;
-                task.train(&mut backend, model, new_dir)
+                let model = VariationalAE::new(backend, dims, batch_size, seed)?;
+                self.train(backend, model)
             }
         }
     }
 }
 
-/// A plan and its surroundings.
-struct Task<'a> {
-    plan: Plan,
-    place: &'a Place,
-    stop: &'a AtomicBool,
-    initial: Option<&'a Weights>,
-}
-
-impl Task<'_> {
-    fn train<B: Backend, M: Autoencoder<B>>(
-        self,
-        backend: &mut B,
-        mut model: M,
-        new_dir: impl FnOnce() -> Result<PathBuf, Error>,
-    ) -> Result<(Outcome, Weights), Error> {
-        let Plan { config, data, resumed } = self.plan;
-        if let Some(initial) = self.initial {
+impl<F: FnOnce() -> Result<PathBuf, Error>> Task<'_, F> {
+    fn train<B: Backend, M: Autoencoder<B>>(self, backend: &mut B, mut model: M) -> Result<(Outcome, Weights), Error> {
+        let Self { plan: Plan { config, data, resumed }, place, stop, initial, new_dir } = self;
+        if let Some(initial) = initial {
             let mut weights = Weights::of(backend, &model)?;
             weights.take_decoder(initial);
             backend.write(&mut model.parameters_mut().values.storage, &weights.values)?;
@@ -156,19 +161,19 @@ impl Task<'_> {
             None => (Run::begin(new_dir()?)?, Progress::default()),
         };
         run.write_config(&config)?;
-        run.write_environment(&Environment::here(config.threads, &data.digest))?;
+        run.write_environment(&Environment::here(&backend.describe(), &data.digest))?;
         let pixels = data.train.images.pixels_per_image();
-        let mut display = Display::new(&config, &run, self.place.no_progress);
+        let mut display = Display::new(&config, &run, place.no_progress);
         let images = DeviceImages::new(backend, data.train.images.into_pixels(), pixels)?;
         let mut validation = DeviceImages::new(backend, data.test.images.into_pixels(), pixels)?;
-        display.begins(model.dims(), images.count, validation.count);
+        display.begins(model.dims(), images.count, validation.count, &backend.describe());
         let session = Session {
             config: &config,
             run: &mut run,
             data_digest: &data.digest,
             progress,
             observer: &mut display,
-            stop: self.stop,
+            stop,
         };
         let outcome = train(backend, &mut model, images, &mut validation, session)?;
         display.ends(outcome, &run);
