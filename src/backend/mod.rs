@@ -75,6 +75,16 @@ pub enum Error {
     Cuda(#[from] cuda::Error),
 }
 
+impl Error {
+    /// Whether the user can mend it by asking for something else.
+    pub fn is_input_fault(&self) -> bool {
+        match self {
+            Self::Threads { .. } | Self::OutOfMemory { .. } => true,
+            Self::Cuda(error) => error.is_input_fault(),
+        }
+    }
+}
+
 /// What is applied to a linear layer's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
@@ -235,6 +245,20 @@ pub trait Backend: 'static {
 
     /// What computes, for a person: "cpu, 2 threads", or the GPU's name and precision.
     fn describe(&self) -> String;
+
+    /// Bytes that a run can still allocate where the backend computes; `None` where that is the program's own memory.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn free_memory(&self) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
+    /// Bytes that the backend allocates for itself to train `layers` on batches of `rows` images.
+    fn scratch(&self, layers: &[Linear], rows: usize) -> u64 {
+        let _ = (layers, rows);
+        0
+    }
 
     /// A buffer of `len` zeros.
     ///

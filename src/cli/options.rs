@@ -81,6 +81,9 @@ pub struct Place {
     /// Continue this run in its folder; --epochs is the total
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "name"])]
     pub resume: Option<PathBuf>,
+    /// Print what the run would keep in its device's memory, and do nothing else
+    #[arg(long)]
+    pub memory: bool,
     /// Plain lines also on a terminal
     #[arg(long)]
     pub no_progress: bool,

@@ -127,9 +127,4 @@ impl<T: DeviceRepr + ValidAsZeroBits> Scratch<T> {
     pub fn read(&self, stream: &Arc<CudaStream>, values: &mut [T]) -> Result<(), Error> {
         self.current.as_ref().map_or(Ok(()), |memory| memory.read(stream, values))
     }
-
-    /// Bytes in use.
-    pub fn bytes(&self) -> usize {
-        self.current.as_ref().map_or(0, |memory| memory.len() * size_of::<T>())
-    }
 }

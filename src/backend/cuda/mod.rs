@@ -49,6 +49,9 @@ use crate::noise::Stream;
 /// Recordings that are kept: a few kinds of steps, each with whole and ragged batches.
 const MOST_RECORDINGS: usize = 16;
 
+/// How the operands lie for the gradient at a layer's weight and at its input.
+const BACKWARD: [Layout; 2] = [Layout::Tn, Layout::Nn];
+
 /// Words of [`Control`].
 const CONTROL_WORDS: usize = size_of::<Control>() / size_of::<u64>();
 /// The word at which the losses begin.
@@ -289,11 +292,17 @@ impl Cuda {
         self.push(Launch::new(Kernel::Gemm(variant), plan.blocks, variant.block(), &product));
     }
 
-    /// Enqueues two products that need nothing of each other, in one launch.
-    fn multiply_two(&mut self, layouts: [Layout; 2], epilogues: [Epilogue; 2], products: [Product; 2]) {
-        let plans = Plan::pair(self.family, products.map(|product| product.size()), layouts, epilogues);
+    /// How the gradients at a layer's weight and at its input, which ends as `epilogue` says, share one launch.
+    fn plan_backward(&self, products: [Product; 2], epilogue: Epilogue) -> [Plan; 2] {
+        let sizes = products.map(|product| product.size());
+        Plan::pair(self.family, sizes, BACKWARD, [Epilogue::BiasGradient, epilogue])
+    }
+
+    /// Enqueues the gradients at a layer's weight and at its input, which need nothing of each other, in one launch.
+    fn multiply_backward(&mut self, products: [Product; 2], epilogue: Epilogue) {
+        let plans = self.plan_backward(products, epilogue);
         let Some(products) = self.with_room(plans, products) else { return };
-        let aligned = products.iter().zip(layouts).all(|(product, layout)| product.is_aligned(layout));
+        let aligned = products.iter().zip(BACKWARD).all(|(product, layout)| product.is_aligned(layout));
         let [first, second] = plans.map(|plan| plan.form);
         let variant = Variant { family: self.family, aligned, first, second: Some(second) };
         let blocks = plans[0].blocks + plans[1].blocks;
@@ -328,6 +337,22 @@ impl Backend for Cuda {
 
     fn describe(&self) -> String {
         format!("{}, {}", self.device.info.name, self.precision)
+    }
+
+    fn free_memory(&self) -> Result<Option<u64>, backend::Error> {
+        let (free, _) = self.stream.context().mem_get_info().map_err(Error::fault("asking for its memory"))?;
+        Ok(Some(free as u64))
+    }
+
+    fn scratch(&self, layers: &[Linear], rows: usize) -> u64 {
+        let floats = layers.iter().map(|layer| {
+            let forward = sized(rows, layer.outputs, layer.inputs);
+            let forward = Plan::new(self.family, forward.size(), Layout::Nt, Epilogue::BiasLeakyRelu);
+            let sizes = [sized(layer.outputs, layer.inputs, rows), sized(rows, layer.inputs, layer.outputs)];
+            let backward = self.plan_backward(sizes, Epilogue::Derivative);
+            forward.workspace().max(backward.iter().map(Plan::workspace).sum())
+        });
+        (floats.max().unwrap_or(0) * size_of::<f32>()) as u64
     }
 
     fn zeros(&mut self, len: usize) -> Result<Buffer, backend::Error> {
@@ -512,7 +537,7 @@ impl Backend for Cuda {
             _ => (Epilogue::Plain, 0),
         };
         let inputs = Product { a: dy.at(0), b: params.at(weight), c: dx.at(0), other, ..sized(rows, inputs, outputs) };
-        self.multiply_two([Layout::Tn, Layout::Nn], [Epilogue::BiasGradient, epilogue], [weights, inputs]);
+        self.multiply_backward([weights, inputs], epilogue);
     }
 
     fn reparameterise(&mut self, latent: usize, posterior: &Buffer, noise: Noise, eps: &mut Buffer, z: &mut Buffer) {
