@@ -23,6 +23,10 @@ pub enum Device {
     Auto,
     /// The processor.
     Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+    /// The CUDA backend on a driver in software, for machines without a GPU: slow, for tests and for learning.
+    Emulated,
 }
 
 /// All settings of one run, in the order of `config.toml`.
