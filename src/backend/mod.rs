@@ -8,6 +8,7 @@
 //! Matrices are row-major f32, one image a row. A buffer may have room for more rows than the step has.
 
 pub mod cpu;
+pub mod cuda;
 
 use serde::{Deserialize, Serialize};
 
