@@ -27,6 +27,10 @@ impl Machine {
             return Self::software();
         }
         match device::open() {
+            Ok(opened) if opened.info.name.starts_with("softcuda") => {
+                Err("the software driver stands where NVIDIA's would, and it has no time to tell: add -- --emulated"
+                    .into())
+            }
             Ok(opened) => Ok(Self { info: opened.info, software: None }),
             Err(DeviceError::NoDriver) => {
                 println!("There is no NVIDIA driver here: this is a rehearsal on the software driver.");
