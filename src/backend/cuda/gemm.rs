@@ -160,8 +160,11 @@ pub enum Family {
 impl Family {
     /// The faster one that a device of this compute capability runs.
     pub fn of(compute_capability: (u32, u32), precision: crate::backend::Precision) -> Option<Family> {
-        let _ = precision;
-        Some(if compute_capability >= (8, 0) { Family::SplitK } else { Family::Vectorised })
+        match precision {
+            crate::backend::Precision::Fp32 if compute_capability >= (8, 0) => Some(Family::SplitK),
+            crate::backend::Precision::Fp32 => Some(Family::Vectorised),
+            _ => None,
+        }
     }
 }
 
