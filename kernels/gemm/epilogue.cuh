@@ -12,13 +12,16 @@
 
 // Neighbours in a row that a thread owns and may move in one piece.
 template <class F>
-constexpr int RUN = F::B::k_contiguous || VECTOR == 1 ? 1 : 4;
+constexpr int RUN = VECTOR == 1 ? 1 : F::column_run;
 
 template <int run>
 __device__ __forceinline__ void load_run(float (&values)[run], const float* from) {
     if constexpr (run == 4) {
         float4 four = *reinterpret_cast<const float4*>(from);
         values[0] = four.x, values[1] = four.y, values[2] = four.z, values[3] = four.w;
+    } else if constexpr (run == 2) {
+        float2 two = *reinterpret_cast<const float2*>(from);
+        values[0] = two.x, values[1] = two.y;
     } else {
         values[0] = *from;
     }
@@ -28,6 +31,8 @@ template <int run>
 __device__ __forceinline__ void store_run(float* to, const float (&values)[run]) {
     if constexpr (run == 4) {
         *reinterpret_cast<float4*>(to) = make_float4(values[0], values[1], values[2], values[3]);
+    } else if constexpr (run == 2) {
+        *reinterpret_cast<float2*>(to) = make_float2(values[0], values[1]);
     } else {
         *to = values[0];
     }

@@ -36,6 +36,16 @@ __device__ __forceinline__ int lane_start(int warp_offset, int lane_offset) {
     return T::k_contiguous ? (warp_offset + lane_offset) * T::stride : warp_offset + 4 * lane_offset;
 }
 
+template <class F>
+__device__ __forceinline__ int a_lane_start(const Place<F>& place) {
+    return lane_start<typename F::A>(place.warp_row, place.lane_row);
+}
+
+template <class F>
+__device__ __forceinline__ int b_lane_start(const Place<F>& place) {
+    return lane_start<typename F::B>(place.warp_column, place.lane_column);
+}
+
 // Adds a tile's products; `a` and `b` are where the lane's fragments start.
 template <class F>
 __device__ __forceinline__ void multiply_tile(float (&sums)[F::thread_m][F::thread_n], const float* a, const float* b) {
