@@ -43,8 +43,7 @@ struct Cargo {
 
 // Sums all tiles of k; while one is multiplied, the next is on its way to the other half of shared memory.
 template <class F>
-__device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& place, float* shared,
-                                          float (&sums)[F::thread_m][F::thread_n]) {
+__device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& place, float* shared, Sums<F>& sums) {
     Source<typename F::A, F::threads> a(p.a, place.row, p.m, 0, p.k);
     Source<typename F::B, F::threads> b(p.b, place.column, p.n, 0, p.k);
     Cargo<typename F::A, F::threads> a_cargo;
@@ -61,14 +60,15 @@ __device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& plac
     store(0);
     __syncthreads();
 
-    int a_start = lane_start<typename F::A>(place.warp_row, place.lane_row);
-    int b_start = F::A::floats + lane_start<typename F::B>(place.warp_column, place.lane_column);
+    const float* a_lane = shared + lane_start<typename F::A>(place.warp_row, place.lane_row);
+    const float* b_lane = shared + F::A::floats + lane_start<typename F::B>(place.warp_column, place.lane_column);
     int half = 0;
 #pragma unroll 1
     for (int k = 0; k < p.k; k += F::tile_k) {
         bool more = k + F::tile_k < p.k;
         if (more) load();
-        multiply_tile<F>(sums, shared + half + a_start, shared + half + b_start);
+        multiply_tile(sums, a_lane + half, b_lane + half);
+        if (place.sums_column()) sum_column(sums, shared + half);
         half = F::stage_floats - half;
         if (more) store(half);
         __syncthreads();
@@ -79,9 +79,9 @@ template <class F>
 __device__ __forceinline__ void multiply(const Product& p, int block, float* shared) {
     static_assert(F::stages == 2, "one tile is multiplied while the next one comes");
     Place<F> place(p, block);
-    float sums[F::thread_m][F::thread_n] = {};
-    sum_tiles<F>(p, place, shared, sums);
-    finish<F>(p, place, sums);
+    Sums<F> sums;
+    sum_tiles(p, place, shared, sums);
+    finish(p, place, sums);
 }
 
 #include "gemm/launch.cuh"

@@ -62,6 +62,10 @@ struct Form : Choice {
     static_assert(A::k_contiguous || Choice::thread_m % 4 == 0, "A's columns are read by fours: so is THREAD_M");
     static_assert(B::k_contiguous || Choice::thread_n % 4 == 0, "B's columns are read by fours: so is THREAD_N");
     static_assert(Choice::thread_m * Choice::thread_n % 4 == 0, "partial sums are kept by fours");
+
+    // Whether columns of A are summed as well, a thread each.
+    static constexpr bool sums_columns = Choice::epilogue == BIAS_GRADIENT;
+    static_assert(!sums_columns || (!A::k_contiguous && threads >= Choice::tile_m), "a thread for each column of A's tile");
 };
 
 struct FirstChoice {
@@ -88,6 +92,13 @@ constexpr int LAUNCH_FLOATS = First::stages * First::stage_floats > Second::stag
 constexpr int LAUNCH_FLOATS = First::stages * First::stage_floats;
 #endif
 
+// What a thread sums: its share of C, and in a block of C's first column of tiles, for BIAS_GRADIENT, a column of A.
+template <class F>
+struct Sums {
+    float of_c[F::thread_m][F::thread_n] = {};
+    float of_column = 0.0f;
+};
+
 // Where a block and its threads stand in C.
 template <class F>
 struct Place {
@@ -113,6 +124,11 @@ struct Place {
     __device__ __forceinline__ int row_of(int i) const {
         int inside = F::A::k_contiguous ? lane_row + 4 * i : 4 * lane_row + i % 4 + 16 * (i / 4);
         return row + warp_row + inside;
+    }
+
+    // Whether the thread sums a column of A.
+    __device__ __forceinline__ bool sums_column() const {
+        return F::sums_columns && column == 0 && threadIdx.x < F::tile_m;
     }
 
     __device__ __forceinline__ int column_of(int j) const {

@@ -7,6 +7,8 @@
 
 #include "gemm/form.cuh"
 
+constexpr int NEVER = 0x7fffffff;
+
 template <class T, int threads>
 struct Source {
     static constexpr int pieces_a_row = T::columns / VECTOR;
@@ -16,8 +18,7 @@ struct Source {
 
     const float* from[passes];
     int to[passes];         // float of the shared tile
-    int depth[passes];      // k within the tile
-    bool inside[passes];    // whether the piece's place across k exists
+    int depth[passes];      // k within the tile; beyond any k where the piece's place across k does not exist
     size_t step;            // floats from one tile to the next
     int left;               // of the sum over k, from the next tile on
 
@@ -30,8 +31,8 @@ struct Source {
         for (int p = 0; p < passes; ++p) {
             int piece = threadIdx.x + p * threads;
             int row = piece / pieces_a_row, column = piece % pieces_a_row * VECTOR;
-            depth[p] = T::k_contiguous ? column : row;
-            inside[p] = first + (T::k_contiguous ? row : column) < across;
+            bool inside = first + (T::k_contiguous ? row : column) < across;
+            depth[p] = !inside ? NEVER : T::k_contiguous ? column : row;
             to[p] = row * T::stride + column;
             size_t memory_row = row + (T::k_contiguous ? first : k0);
             from[p] = operand + memory_row * length + column + (T::k_contiguous ? k0 : first);
@@ -44,7 +45,7 @@ struct Source {
     }
 
     // Whether the piece of this pass exists in memory; the tile has zeros in its place otherwise.
-    __device__ __forceinline__ bool exists(int p) const { return inside[p] && depth[p] < left; }
+    __device__ __forceinline__ bool exists(int p) const { return depth[p] < left; }
 
     // Goes on to the next tile.
     __device__ __forceinline__ void advance() {

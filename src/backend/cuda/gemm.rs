@@ -279,14 +279,14 @@ pub struct Plan {
 const TILES: [Tile; 3] = [
     Tile { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
     Tile { m: 64, n: 64, k: 16, thread_m: 8, thread_n: 4, stages: 3 },
-    Tile { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4, stages: 4 },
+    Tile { m: 32, n: 32, k: 20, thread_m: 4, thread_n: 4, stages: 4 },
 ];
 
 /// Blocks that keep a large GPU busy.
 const ENOUGH_BLOCKS: usize = 256;
 
 /// Terms below which a part of a sum is not worth a block of its own.
-const LEAST_PART: usize = 64;
+const LEAST_PART: usize = 96;
 
 impl Plan {
     /// The plan for a product, from its shape alone.
@@ -321,8 +321,9 @@ impl Plan {
 
     /// Floats of workspace that the product's partial sums take.
     pub fn workspace(&self) -> usize {
-        let floats = self.form.tile.m as usize * self.form.tile.n as usize;
-        if self.splits > 1 { self.blocks as usize * floats } else { 0 }
+        let Tile { m, n, .. } = self.form.tile;
+        let column_sums = if self.form.epilogue == Epilogue::BiasGradient { m } else { 0 };
+        if self.splits > 1 { self.blocks as usize * (m * n + column_sums) as usize } else { 0 }
     }
 
     /// Tickets that the product takes.
