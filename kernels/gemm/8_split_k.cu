@@ -28,22 +28,33 @@ __device__ __forceinline__ void sum_part(const Product& p, const Place<F>& place
     int count = each + (place.split < longer);
     Source<typename F::A, F::threads> a(p.a, place.row, p.m, k, p.k);
     Source<typename F::B, F::threads> b(p.b, place.column, p.n, k, p.k);
+    int left = p.k - k;
 
-    unsigned int start = (unsigned int)__cvta_generic_to_shared(shared);
+    unsigned int start = (unsigned int)__cvta_generic_to_shared(shared), a_to = start + 4 * a.to(), b_to = start + 4 * b.to();
+    // Brings the next tile to the stage at this float.
     auto fetch = [&](int stage) {
-        fetch_tile(a, start + 4 * stage);
-        fetch_tile(b, start + 4 * (stage + F::A::floats));
+        if (left >= F::tile_k) {
+            fetch_tile<true, 0>(a, a_to + 4 * stage, left);
+            fetch_tile<true, F::A::floats>(b, b_to + 4 * stage, left);
+        } else {
+            fetch_tile<false, 0>(a, a_to + 4 * stage, left);
+            fetch_tile<false, F::A::floats>(b, b_to + 4 * stage, left);
+        }
+        left -= F::tile_k;
+        a.advance();
+        b.advance();
     };
     // Groups are committed even where they are empty: their number tells which tile has arrived.
-#pragma unroll
+#pragma unroll 1
     for (int tile = 0; tile < F::stages - 1; ++tile) {
         if (tile < count) fetch(tile * F::stage_floats);
         commit_copies();
     }
 
+    constexpr int last_stage = (F::stages - 1) * F::stage_floats;
     const float* a_lane = shared + lane_start<typename F::A>(place.warp_row, place.lane_row);
     const float* b_lane = shared + F::A::floats + lane_start<typename F::B>(place.warp_column, place.lane_column);
-    int stage = 0, used = (F::stages - 1) * F::stage_floats;
+    int stage = 0, used = last_stage;
 #pragma unroll 1
     for (int tile = 0; tile < count; ++tile) {
         wait_for_copies<F::stages - 2>();
@@ -51,10 +62,13 @@ __device__ __forceinline__ void sum_part(const Product& p, const Place<F>& place
         __syncthreads();
         if (tile + F::stages - 1 < count) fetch(used);
         commit_copies();
-        multiply_tile(sums, a_lane + stage, b_lane + stage);
+        multiply_tile(sums, a_lane, b_lane);
         if (place.sums_column()) sum_column(sums, shared + stage);
         used = stage;
-        stage = stage == (F::stages - 1) * F::stage_floats ? 0 : stage + F::stage_floats;
+        int step = stage == last_stage ? -last_stage : F::stage_floats;
+        stage += step;
+        a_lane += step;
+        b_lane += step;
     }
 }
 

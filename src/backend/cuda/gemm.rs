@@ -279,7 +279,7 @@ pub struct Plan {
 const TILES: [Tile; 3] = [
     Tile { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
     Tile { m: 64, n: 64, k: 16, thread_m: 8, thread_n: 4, stages: 3 },
-    Tile { m: 32, n: 32, k: 20, thread_m: 4, thread_n: 4, stages: 4 },
+    Tile { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4, stages: 4 },
 ];
 
 /// Blocks that keep a large GPU busy.
@@ -315,6 +315,9 @@ impl Plan {
         };
         if family == Family::Vectorised {
             form.tile.stages = 2;
+        }
+        if form.layout == Layout::Tn {
+            form.tile.k = 20;
         }
         Plan { form, splits: splits as u32, tiles: tiles as u32, blocks: (tiles * splits) as u32 }
     }
