@@ -46,8 +46,8 @@ struct Bf16 {
 };
 
 template <class F>
-__device__ __forceinline__ void multiply_tile(float (&sums)[F::thread_m][F::thread_n], const float* a, const float* b) {
-    multiply_pairs<F, Bf16>(sums, a, b);
+__device__ __forceinline__ void multiply_tile(Sums<F>& sums, const float* a, const float* b) {
+    multiply_pairs<Bf16>(sums, a, b);
 }
 
 #include "gemm/split_k.cuh"

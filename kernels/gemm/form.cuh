@@ -76,6 +76,10 @@ struct Form : Choice {
     static_assert(!TENSOR_CORES || (Choice::thread_m % 2 == 0 && Choice::thread_n % 2 == 0), "whole fragments");
     static_assert(B::k_contiguous || Choice::thread_n % 4 == 0, "B's columns are kept by fours: so is THREAD_N");
     static_assert(Choice::thread_m * Choice::thread_n % 4 == 0, "partial sums are kept by fours");
+
+    // Whether columns of A are summed as well, a thread each.
+    static constexpr bool sums_columns = Choice::epilogue == BIAS_GRADIENT;
+    static_assert(!sums_columns || (!A::k_contiguous && threads >= Choice::tile_m), "a thread for each column of A's tile");
 };
 
 struct FirstChoice {
@@ -101,6 +105,13 @@ constexpr int LAUNCH_FLOATS = First::stages * First::stage_floats > Second::stag
 #else
 constexpr int LAUNCH_FLOATS = First::stages * First::stage_floats;
 #endif
+
+// What a thread sums: its share of C, and in a block of C's first column of tiles, for BIAS_GRADIENT, a column of A.
+template <class F>
+struct Sums {
+    float of_c[F::thread_m][F::thread_n] = {};
+    float of_column = 0.0f;
+};
 
 // Where a lane's i-th element lies among those of `lanes` lanes, which take turns of `run` neighbours.
 template <int run, int lanes>
@@ -133,6 +144,11 @@ struct Place {
     __device__ __forceinline__ int row_of(int i) const {
         constexpr int run = F::A::k_contiguous ? 1 : TENSOR_CORES ? 2 : 4;
         return row + warp_row + place_in_runs<run, LANE_ROWS>(lane_row, i);
+    }
+
+    // Whether the thread sums a column of A.
+    __device__ __forceinline__ bool sums_column() const {
+        return F::sums_columns && column == 0 && threadIdx.x < F::tile_m;
     }
 
     __device__ __forceinline__ int column_of(int j) const {

@@ -62,8 +62,8 @@ __device__ __forceinline__ constexpr int sum_index(int n, int right) {
 }
 
 // Adds a tile's products, `Arithmetic::depth` k at a time; `a` and `b` are where the lane's pairs start.
-template <class F, class Arithmetic>
-__device__ __forceinline__ void multiply_pairs(float (&sums)[F::thread_m][F::thread_n], const float* a, const float* b) {
+template <class Arithmetic, class F>
+__device__ __forceinline__ void multiply_pairs(Sums<F>& sums, const float* a, const float* b) {
     using A = typename F::A;
     using B = typename F::B;
     static_assert(F::tile_k % Arithmetic::depth == 0, "TILE_K is whole instructions");
@@ -77,8 +77,9 @@ __device__ __forceinline__ void multiply_pairs(float (&sums)[F::thread_m][F::thr
 #pragma unroll
             for (int n = 0; n < F::thread_n / 2; ++n) {
                 int left = sum_index<F>(n, 0), right = sum_index<F>(n, 1);
-                Arithmetic::multiply(sums[m][left], sums[m][right], sums[m + 1][left], sums[m + 1][right],
-                                     rows[m], rows[m + 1], columns[n]);
+                float(&upper)[F::thread_n] = sums.of_c[m];
+                float(&lower)[F::thread_n] = sums.of_c[m + 1];
+                Arithmetic::multiply(upper[left], upper[right], lower[left], lower[right], rows[m], rows[m + 1], columns[n]);
             }
     }
 }

@@ -11,53 +11,99 @@
 
 // Sums this part's tiles of k, STAGES of them in flight.
 template <class F>
-__device__ __forceinline__ void sum_part(const Product& p, const Place<F>& place, float* shared,
-                                         float (&sums)[F::thread_m][F::thread_n]) {
+__device__ __forceinline__ void sum_part(const Product& p, const Place<F>& place, float* shared, Sums<F>& sums) {
     int tiles_k = (p.k + F::tile_k - 1) / F::tile_k;
-    int begin = (int)((long long)tiles_k * place.split / p.splits);
-    int count = (int)((long long)tiles_k * (place.split + 1) / p.splits) - begin;
-    Source<typename F::A, F::threads> a(p.a, place.row, p.m, begin * F::tile_k, p.k);
-    Source<typename F::B, F::threads> b(p.b, place.column, p.n, begin * F::tile_k, p.k);
+    int each = tiles_k / p.splits, longer = tiles_k % p.splits;
+    int k = (place.split * each + min(place.split, longer)) * F::tile_k;
+    int count = each + (place.split < longer);
+    Source<typename F::A, F::threads> a(p.a, place.row, p.m, k, p.k);
+    Source<typename F::B, F::threads> b(p.b, place.column, p.n, k, p.k);
+    int left = p.k - k;
 
-    unsigned int start = (unsigned int)__cvta_generic_to_shared(shared), filled = 0;
-    auto fetch = [&](bool more) {
-        if (more) {
-            fetch_tile(a, start + 4 * filled);
-            fetch_tile(b, start + 4 * (filled + F::A::floats));
-            filled = filled == (F::stages - 1) * F::stage_floats ? 0 : filled + F::stage_floats;
+    unsigned int start = (unsigned int)__cvta_generic_to_shared(shared), a_to = start + 4 * a.to(), b_to = start + 4 * b.to();
+    // Brings the next tile to the stage at this float.
+    auto fetch = [&](int stage) {
+        if (left >= F::tile_k) {
+            fetch_tile<true, 0>(a, a_to + 4 * stage, left);
+            fetch_tile<true, F::A::floats>(b, b_to + 4 * stage, left);
+        } else {
+            fetch_tile<false, 0>(a, a_to + 4 * stage, left);
+            fetch_tile<false, F::A::floats>(b, b_to + 4 * stage, left);
         }
-        // An empty group keeps the count of pending groups the same at the end as in the middle.
-        commit_copies();
+        left -= F::tile_k;
+        a.advance();
+        b.advance();
     };
-#pragma unroll
-    for (int tile = 0; tile < F::stages - 1; ++tile) fetch(tile < count);
+    // Groups are committed even where they are empty: their number tells which tile has arrived.
+#pragma unroll 1
+    for (int tile = 0; tile < F::stages - 1; ++tile) {
+        if (tile < count) fetch(tile * F::stage_floats);
+        commit_copies();
+    }
 
-    int a_start = a_lane_start<F>(place), b_start = F::A::floats + b_lane_start<F>(place);
-    int read = 0;
+    constexpr int last_stage = (F::stages - 1) * F::stage_floats;
+    const float* a_lane = shared + a_lane_start(place);
+    const float* b_lane = shared + F::A::floats + b_lane_start(place);
+    int stage = 0, used = last_stage;
 #pragma unroll 1
     for (int tile = 0; tile < count; ++tile) {
         wait_for_copies<F::stages - 2>();
-        // The tile has arrived for all, and all are done with the one whose place is filled next.
+        // The tile has arrived for all, and all are done with the one before, whose place is filled now.
         __syncthreads();
-        fetch(tile + F::stages - 1 < count);
-        multiply_tile<F>(sums, shared + read + a_start, shared + read + b_start);
-        read = read == (F::stages - 1) * F::stage_floats ? 0 : read + F::stage_floats;
+        if (tile + F::stages - 1 < count) fetch(used);
+        commit_copies();
+        multiply_tile(sums, a_lane, b_lane);
+        if (place.sums_column()) sum_column(sums, shared + stage);
+        used = stage;
+        int step = stage == last_stage ? -last_stage : F::stage_floats;
+        stage += step;
+        a_lane += step;
+        b_lane += step;
     }
 }
+
+// A part's sums in the workspace: those of C by fours, thread beside thread, then those of A's columns.
+template <class F>
+struct Part {
+    static constexpr int fours = F::thread_m * F::thread_n / 4;
+    static constexpr int floats = 4 * fours * F::threads + (F::sums_columns ? F::tile_m : 0);
+    float* start;
+
+    __device__ __forceinline__ Part(const Product& p, const Place<F>& place, int split)
+        : start(p.workspace + ((size_t)place.tile * p.splits + split) * floats) {}
+
+    __device__ __forceinline__ void write(const Place<F>& place, const Sums<F>& sums) const {
+        const auto& of_c = sums.of_c;
+#pragma unroll
+        for (int f = 0; f < fours; ++f) {
+            float four[4];
+#pragma unroll
+            for (int r = 0; r < 4; ++r) four[r] = of_c[(4 * f + r) / F::thread_n][(4 * f + r) % F::thread_n];
+            store_run(start + 4 * (f * F::threads + threadIdx.x), four);
+        }
+        if (place.sums_column()) start[4 * fours * F::threads + threadIdx.x] = sums.of_column;
+    }
+
+    // Past L1, which knows nothing of what other multiprocessors wrote.
+    __device__ __forceinline__ void add_to(const Place<F>& place, Sums<F>& sums) const {
+        const float4* threads_fours = reinterpret_cast<const float4*>(start) + threadIdx.x;
+#pragma unroll
+        for (int f = 0; f < fours; ++f) {
+            float4 more = __ldcg(threads_fours + f * F::threads);
+            float four[4] = {more.x, more.y, more.z, more.w};
+#pragma unroll
+            for (int r = 0; r < 4; ++r) sums.of_c[(4 * f + r) / F::thread_n][(4 * f + r) % F::thread_n] += four[r];
+        }
+        if (place.sums_column()) sums.of_column += __ldcg(start + 4 * fours * F::threads + threadIdx.x);
+    }
+};
 
 // Leaves this part's sums in the workspace. In the block that is last to do so of its tile, `sums` becomes the sum of all
 // parts; the others get false.
 template <class F>
-__device__ __forceinline__ bool add_parts(const Product& p, const Place<F>& place, float (&sums)[F::thread_m][F::thread_n]) {
-    constexpr int fours = F::thread_m * F::thread_n / 4;
-    auto sum_of = [&](int n) -> float& { return sums[n / F::thread_n][n % F::thread_n]; };
-    float4* parts = reinterpret_cast<float4*>(p.workspace) + (size_t)place.tile * p.splits * fours * F::threads + threadIdx.x;
-    float4* part = parts + (size_t)place.split * fours * F::threads;
-#pragma unroll
-    for (int f = 0; f < fours; ++f)
-        part[f * F::threads] = make_float4(sum_of(4 * f), sum_of(4 * f + 1), sum_of(4 * f + 2), sum_of(4 * f + 3));
-
-    __shared__ bool last;
+__device__ __forceinline__ bool add_parts(const Product& p, const Place<F>& place, Sums<F>& sums) {
+    Part<F>(p, place, place.split).write(place, sums);
+    __shared__ int last;
     __threadfence();
     __syncthreads();
     // The ticket returns to 0 with the last block: ready for the next launch.
@@ -65,25 +111,18 @@ __device__ __forceinline__ bool add_parts(const Product& p, const Place<F>& plac
     __syncthreads();
     if (!last) return false;
     __threadfence();
-#pragma unroll
-    for (int n = 0; n < 4 * fours; ++n) sum_of(n) = 0.0f;
-#pragma unroll 1
-    for (int split = 0; split < p.splits; ++split, parts += fours * F::threads) {
-#pragma unroll
-        for (int f = 0; f < fours; ++f) {
-            float4 more = __ldcg(&parts[f * F::threads]);
-            sum_of(4 * f) += more.x, sum_of(4 * f + 1) += more.y;
-            sum_of(4 * f + 2) += more.z, sum_of(4 * f + 3) += more.w;
-        }
-    }
+    sums = {};
+    // Several parts are read before the first is added, as far as registers allow.
+#pragma unroll(Part<F>::fours > 8 ? 1 : 4)
+    for (int split = 0; split < p.splits; ++split) Part<F>(p, place, split).add_to(place, sums);
     return true;
 }
 
 template <class F>
 __device__ __forceinline__ void multiply(const Product& p, int block, float* shared) {
     Place<F> place(p, block);
-    float sums[F::thread_m][F::thread_n] = {};
-    sum_part<F>(p, place, shared, sums);
-    if (p.splits > 1 && !add_parts<F>(p, place, sums)) return;
-    finish<F>(p, place, sums);
+    Sums<F> sums;
+    sum_part(p, place, shared, sums);
+    if (p.splits > 1 && !add_parts(p, place, sums)) return;
+    finish(p, place, sums);
 }

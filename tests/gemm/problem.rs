@@ -49,7 +49,16 @@ impl Problem {
         let draw = |seed, count| uniform(seed, count).map(value).collect();
         let other =
             if epilogue == Epilogue::BiasBce { uniform(4, m * n).map(|x| x as f32).collect() } else { draw(4, m * n) };
-        Problem { size, layout, epilogue, a: draw(1, m * k), b: draw(2, k * n), bias: draw(3, n), other, rounding: |value| value }
+        Problem {
+            size,
+            layout,
+            epilogue,
+            a: draw(1, m * k),
+            b: draw(2, k * n),
+            bias: draw(3, n),
+            other,
+            rounding: |value| value,
+        }
     }
 
     fn a_at(&self, row: usize, k: usize) -> f64 {

@@ -315,7 +315,7 @@ const TENSOR_TILES: [Tile; 3] = [
 const ENOUGH_BLOCKS: usize = 256;
 
 /// Terms below which a part of a sum is not worth a block of its own.
-const LEAST_PART: usize = 64;
+const LEAST_PART: usize = 96;
 
 impl Plan {
     /// The plan for a product, from its shape alone.
@@ -337,7 +337,7 @@ impl Plan {
         if both_fit { [first, second] } else { [again(first, sizes[0]), again(second, sizes[1])] }
     }
 
-    fn with_tile(family: Family, size: Size, form: Form) -> Plan {
+    fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
         let tiles = size.tiles(form.tile);
         let splits = match family {
             Family::Vectorised => 1,
@@ -345,13 +345,18 @@ impl Plan {
                 (ENOUGH_BLOCKS / tiles).clamp(1, (size.k / LEAST_PART).max(1))
             }
         };
+        let is_fp32 = matches!(family, Family::Vectorised | Family::SplitK);
+        if is_fp32 && form.layout == Layout::Tn {
+            form.tile.k = 20;
+        }
         Plan { form, splits: splits as u32, tiles: tiles as u32, blocks: (tiles * splits) as u32 }
     }
 
     /// Floats of workspace that the product's partial sums take.
     pub fn workspace(&self) -> usize {
-        let floats = self.form.tile.m as usize * self.form.tile.n as usize;
-        if self.splits > 1 { self.blocks as usize * floats } else { 0 }
+        let Tile { m, n, .. } = self.form.tile;
+        let column_sums = if self.form.epilogue == Epilogue::BiasGradient { m } else { 0 };
+        if self.splits > 1 { self.blocks as usize * (m * n + column_sums) as usize } else { 0 }
     }
 
     /// Tickets that the product takes.
