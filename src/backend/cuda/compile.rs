@@ -70,21 +70,22 @@ pub enum CompileError {
     #[error("kernels/{0} is not among the embedded sources; add it to src/backend/cuda/sources.rs")]
     UnknownSource(&'static str),
     /// The compiler refuses the source. Its message tells file and line.
-    #[error("kernels/{file} does not compile for {architecture}: {source}{}; set LATENT_NVRTC to another NVRTC, or correct the source", log_text(.source))]
+    #[error("kernels/{file} does not compile for {architecture}: {source}; correct the source, or try another NVRTC with \
+        LATENT_NVRTC{}", log_text(.source))]
     Compiler {
         /// The file that was compiled. The error may be in a header.
         file: &'static str,
         /// The architecture it was compiled for.
         architecture: String,
         /// What the compiler says.
-        source: nvrtc::CompileError,
+        source: Box<nvrtc::CompileError>,
     },
 }
 
 /// All that the compiler wrote, where the first error is not all of it.
 fn log_text(error: &nvrtc::CompileError) -> String {
     match error {
-        nvrtc::CompileError::Rejected(diagnosis) => format!("\n{}\n", diagnosis.log.trim_end()),
+        nvrtc::CompileError::Rejected(diagnosis) => format!("\n{}", diagnosis.log.trim_end()),
         _ => String::new(),
     }
 }
@@ -184,7 +185,7 @@ fn compile(nvrtc: Nvrtc, source: &Source, text: &str, architecture: u32) -> Resu
     options.extend(source.defines.iter().map(|define| format!("-D{define}")));
     let program: Program = nvrtc
         .compile_with_headers(text, source.file, &sources::headers(), &options)
-        .map_err(|error| CompileError::Compiler { file: source.file, architecture: target, source: error })?;
+        .map_err(|error| CompileError::Compiler { file: source.file, architecture: target, source: Box::new(error) })?;
     let cubin = program.cubin().map(<[u8]>::to_vec);
     Ok(Image { cubin, ptx: program.ptx().to_owned(), nvrtc: nvrtc.version() })
 }
