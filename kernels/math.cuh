@@ -12,10 +12,14 @@ constexpr float LN_2_LOW = -2.1219444e-4f;
 constexpr float LOG2_E = 1.44269504088896340736f;
 constexpr float SQRT_2 = 1.41421356237309504880f;
 constexpr float TAU = 6.28318530717958647692f;
-constexpr float INFINITY_F = __builtin_huge_valf();
 
 // Adding and subtracting 1.5 * 2^23 rounds a number of magnitude below 2^22 to the nearest integer.
 constexpr float ROUND = 12582912.0f;
+
+// Whether x is neither infinite nor NaN.
+__device__ __forceinline__ bool is_finite(float x) {
+    return fabsf(x) <= 3.402823466e38f;
+}
 
 // 2^n for -126 <= n <= 127.
 __device__ __forceinline__ float power_of_two(int n) {

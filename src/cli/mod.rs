@@ -1,5 +1,6 @@
 //! What a person types and sees: one file a command.
 
+mod device;
 mod display;
 mod eval;
 mod options;
@@ -11,9 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
-use crate::backend::cpu::Cpu;
 use crate::nn::Kind;
-use crate::train::{Device, Error, Outcome};
+use crate::train::Outcome;
 
 /// Exit code of a run that was interrupted: 128 + SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -70,11 +70,4 @@ fn stop_on_signal() -> Arc<AtomicBool> {
         display::note(&format!("Ctrl-C will end the run without a checkpoint: {error}"));
     }
     stop
-}
-
-/// The backend for `device`.
-fn backend(device: Device, threads: usize) -> Result<Cpu, Error> {
-    match device {
-        Device::Auto | Device::Cpu => Ok(Cpu::new(threads)?),
-    }
 }

@@ -22,20 +22,20 @@ pub struct Environment {
     pub commit: Option<&'static str>,
     /// The processor.
     pub cpu: String,
-    /// Threads of the CPU backend.
-    pub threads: usize,
+    /// What computed, as the backend describes itself.
+    pub device: String,
     /// SHA-256 of the data.
     pub data_digest: String,
 }
 
 impl Environment {
     /// This program on this machine.
-    pub fn here(threads: usize, data_digest: &str) -> Self {
+    pub fn here(device: &str, data_digest: &str) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             commit: option_env!("LATENT_COMMIT"),
             cpu: processor(),
-            threads,
+            device: device.to_owned(),
             data_digest: data_digest.to_owned(),
         }
     }

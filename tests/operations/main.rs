@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../emulated/mod.rs"]
+mod emulated;
 mod layers;
 #[path = "../oracle/mod.rs"]
 mod oracle;
@@ -12,7 +14,7 @@ mod posterior;
 mod steps;
 
 use latent::backend::cpu::Cpu;
-use latent::backend::{Backend, Hyperparameters, Step, Sums};
+use latent::backend::{Backend, Hyperparameters, Precision, Step, Sums};
 use latent::noise::Stream;
 
 /// Stamps each test body for each backend. A body takes a function that makes a fresh backend.
@@ -24,6 +26,18 @@ macro_rules! on_every_backend {
             fn $body() {
                 for threads in [1, 2, 3] {
                     crate::$file::$body(|| super::Cpu::new(threads).unwrap());
+                }
+            })*
+        }
+
+        mod cuda {
+            $(#[test]
+            $(#[$attribute])*
+            fn $body() {
+                if super::emulated::has_compiler() {
+                    let settings = super::emulated::checked();
+                    crate::$file::$body(|| super::emulated::backend(&settings, super::Precision::Fp32));
+                    super::emulated::assert_no_report(&settings);
                 }
             })*
         }

@@ -8,7 +8,29 @@ macro_rules! embedded {
 }
 
 /// Every file of `kernels/`: its path there, by which others include it, and its text.
-pub const FILES: &[(&str, &str)] = embedded!["block_sum.cuh", "control.cuh", "gemm/product.cuh", "math.cuh"];
+pub const FILES: &[(&str, &str)] = embedded![
+    "adam.cu",
+    "block_sum.cuh",
+    "control.cuh",
+    "finish.cu",
+    "finish.cuh",
+    "gather.cu",
+    "gemm/6_vectorised.cu",
+    "gemm/8_split_k.cu",
+    "gemm/async_copy.cuh",
+    "gemm/epilogue.cuh",
+    "gemm/form.cuh",
+    "gemm/fragment.cuh",
+    "gemm/launch.cuh",
+    "gemm/product.cuh",
+    "gemm/source.cuh",
+    "math.cuh",
+    "noise.cuh",
+    "quad.cuh",
+    "reparameterise.cu",
+    "reparameterise_backward.cu",
+    "standard_normal.cu"
+];
 
 /// The text of `file`.
 pub fn text(file: &str) -> Option<&'static str> {

@@ -1,0 +1,128 @@
+// gemm/form.cuh: the forms that an instance of a kernel multiplies in, from the macros it is compiled with.
+//
+// Shapes    LAYOUT, EPILOGUE: product.cuh; TILE_M x TILE_N of C a block, TILE_K of the sum a step; THREAD_M x THREAD_N of C a
+//           thread; STAGES tiles in flight; VECTOR floats a copy: 4 where rows and addresses are multiples of 16 bytes, else 1
+// Launch    blocks of TILE_M / THREAD_M * TILE_N / THREAD_N threads; a warp is 4 (rows) x 8 (columns) threads
+// Idea      one source, many instances. With *_2 a second product, of another form, is multiplied in the same launch
+
+#pragma once
+
+#include "gemm/product.cuh"
+
+#ifndef LAYOUT
+#define LAYOUT NN
+#endif
+#ifndef EPILOGUE
+#define EPILOGUE PLAIN
+#endif
+#ifndef TILE_M
+#define TILE_M 64
+#endif
+#ifndef TILE_N
+#define TILE_N 64
+#endif
+#ifndef TILE_K
+#define TILE_K 16
+#endif
+#ifndef THREAD_M
+#define THREAD_M 8
+#endif
+#ifndef THREAD_N
+#define THREAD_N 4
+#endif
+#ifndef VECTOR
+#define VECTOR 1
+#endif
+// KERNEL and STAGES: the numbered file has defaults of its own.
+
+// An operand's tile in shared memory, as the operand lies in memory: its rows run along k, or across it.
+template <bool along_k, int across, int depth>
+struct SharedTile {
+    static constexpr bool k_contiguous = along_k;
+    static constexpr int rows = along_k ? across : depth;
+    static constexpr int columns = along_k ? depth : across;
+    // Eight rows, read 16 bytes each at the same k, fall into different banks where a row is an odd number of 16 bytes.
+    static constexpr int stride = along_k && depth % 8 == 0 ? depth + 4 : columns;
+    static constexpr int floats = rows * stride;
+};
+
+// What follows from the macros, given as the members of `Choice`.
+template <class Choice>
+struct Form : Choice {
+    static constexpr int warps_m = Choice::tile_m / (4 * Choice::thread_m);
+    static constexpr int warps_n = Choice::tile_n / (8 * Choice::thread_n);
+    static constexpr int threads = 32 * warps_m * warps_n;
+    using A = SharedTile<Choice::layout != TN, Choice::tile_m, Choice::tile_k>;
+    using B = SharedTile<Choice::layout == NT, Choice::tile_n, Choice::tile_k>;
+    static constexpr int stage_floats = A::floats + B::floats;
+
+    static_assert(warps_m * 4 * Choice::thread_m == Choice::tile_m, "TILE_M is a multiple of 4 THREAD_M");
+    static_assert(warps_n * 8 * Choice::thread_n == Choice::tile_n, "TILE_N is a multiple of 8 THREAD_N");
+    static_assert(Choice::tile_k % 4 == 0, "TILE_K is a multiple of 4");
+    static_assert(A::k_contiguous || Choice::thread_m % 4 == 0, "A's columns are read by fours: so is THREAD_M");
+    static_assert(B::k_contiguous || Choice::thread_n % 4 == 0, "B's columns are read by fours: so is THREAD_N");
+    static_assert(Choice::thread_m * Choice::thread_n % 4 == 0, "partial sums are kept by fours");
+};
+
+struct FirstChoice {
+    static constexpr Layout layout = LAYOUT;
+    static constexpr Epilogue epilogue = EPILOGUE;
+    static constexpr int tile_m = TILE_M, tile_n = TILE_N, tile_k = TILE_K;
+    static constexpr int thread_m = THREAD_M, thread_n = THREAD_N, stages = STAGES;
+};
+using First = Form<FirstChoice>;
+
+#ifdef LAYOUT_2
+struct SecondChoice {
+    static constexpr Layout layout = LAYOUT_2;
+    static constexpr Epilogue epilogue = EPILOGUE_2;
+    static constexpr int tile_m = TILE_M_2, tile_n = TILE_N_2, tile_k = TILE_K_2;
+    static constexpr int thread_m = THREAD_M_2, thread_n = THREAD_N_2, stages = STAGES_2;
+};
+using Second = Form<SecondChoice>;
+static_assert(First::threads == Second::threads, "both products of a launch have the same threads a block");
+constexpr int LAUNCH_FLOATS = First::stages * First::stage_floats > Second::stages * Second::stage_floats
+                                  ? First::stages * First::stage_floats
+                                  : Second::stages * Second::stage_floats;
+#else
+constexpr int LAUNCH_FLOATS = First::stages * First::stage_floats;
+#endif
+
+// Where a block and its threads stand in C.
+template <class F>
+struct Place {
+    int tile, split;          // tiles go down the rows of C first: neighbours share a tile of B, the larger operand
+    int row, column;          // of the tile's first element
+    int warp_row, warp_column;
+    int lane_row, lane_column;
+
+    __device__ __forceinline__ Place(const Product& p, int block) {
+        int tiles_m = (p.m + F::tile_m - 1) / F::tile_m;
+        tile = block / p.splits;
+        split = block % p.splits;
+        row = tile % tiles_m * F::tile_m;
+        column = tile / tiles_m * F::tile_n;
+        int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+        warp_row = warp % F::warps_m * (4 * F::thread_m);
+        warp_column = warp / F::warps_m * (8 * F::thread_n);
+        lane_row = lane / 8;
+        lane_column = lane % 8;
+    }
+
+    // The row of C that the thread's i-th sums belong to: as A is read, so that lanes side by side read side by side.
+    __device__ __forceinline__ int row_of(int i) const {
+        int inside = F::A::k_contiguous ? lane_row + 4 * i : 4 * lane_row + i % 4 + 16 * (i / 4);
+        return row + warp_row + inside;
+    }
+
+    __device__ __forceinline__ int column_of(int j) const {
+        int inside = F::B::k_contiguous ? lane_column + 8 * j : 4 * lane_column + j % 4 + 32 * (j / 4);
+        return column + warp_column + inside;
+    }
+};
+
+// Blocks that a product takes.
+template <class F>
+__device__ __forceinline__ int blocks_of(const Product& p) {
+    return ((p.m + F::tile_m - 1) / F::tile_m) * ((p.n + F::tile_n - 1) / F::tile_n) * p.splits;
+}

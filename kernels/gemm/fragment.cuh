@@ -1,0 +1,54 @@
+// gemm/fragment.cuh: one tile of the sum over k, from shared memory into the sums that a thread keeps in registers.
+//
+// Shapes    SharedTile of A and B in, thread_m x thread_n sums a thread in and out
+// Bound     FP32 issue: thread_m thread_n FMA for (thread_m + thread_n) / 4 reads of 16 bytes
+// Order     each sum takes k in ascending order: deterministic
+// Idea      every read is 16 bytes: four k of one row, or four neighbours of one k, whichever lie side by side
+
+#pragma once
+
+#include "gemm/form.cuh"
+
+// Four k of the `count` rows or columns of a warp's share that a lane reads; `lanes` lanes lie side by side across k.
+template <class T, int count, int lanes>
+__device__ __forceinline__ void read_fragment(float (&fragment)[4][count], const float* lane_start, int k) {
+    if constexpr (T::k_contiguous) {
+#pragma unroll
+        for (int i = 0; i < count; ++i) {
+            float4 four = *reinterpret_cast<const float4*>(lane_start + i * lanes * T::stride + k);
+            fragment[0][i] = four.x, fragment[1][i] = four.y, fragment[2][i] = four.z, fragment[3][i] = four.w;
+        }
+    } else {
+#pragma unroll
+        for (int kk = 0; kk < 4; ++kk)
+#pragma unroll
+            for (int i = 0; i < count; i += 4) {
+                float4 four = *reinterpret_cast<const float4*>(lane_start + (k + kk) * T::stride + i * lanes);
+                fragment[kk][i] = four.x, fragment[kk][i + 1] = four.y;
+                fragment[kk][i + 2] = four.z, fragment[kk][i + 3] = four.w;
+            }
+    }
+}
+
+// The float of a tile at which a lane's fragments start.
+template <class T>
+__device__ __forceinline__ int lane_start(int warp_offset, int lane_offset) {
+    return T::k_contiguous ? (warp_offset + lane_offset) * T::stride : warp_offset + 4 * lane_offset;
+}
+
+// Adds a tile's products; `a` and `b` are where the lane's fragments start.
+template <class F>
+__device__ __forceinline__ void multiply_tile(float (&sums)[F::thread_m][F::thread_n], const float* a, const float* b) {
+#pragma unroll
+    for (int k = 0; k < F::tile_k; k += 4) {
+        float rows[4][F::thread_m], columns[4][F::thread_n];
+        read_fragment<typename F::A, F::thread_m, 4>(rows, a, k);
+        read_fragment<typename F::B, F::thread_n, 8>(columns, b, k);
+#pragma unroll
+        for (int kk = 0; kk < 4; ++kk)
+#pragma unroll
+            for (int i = 0; i < F::thread_m; ++i)
+#pragma unroll
+                for (int j = 0; j < F::thread_n; ++j) sums[i][j] = fmaf(rows[kk][i], columns[kk][j], sums[i][j]);
+    }
+}
