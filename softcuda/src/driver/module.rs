@@ -109,10 +109,15 @@ impl Refusal {
     }
 }
 
-/// What an image is, by its first bytes.
-fn text_of(image: &[u8]) -> Result<String, Refusal> {
+/// Whether an image is a cubin or a container of such, by its first bytes.
+fn is_machine_code(image: &[u8]) -> bool {
     const BINARIES: [&[u8]; 3] = [b"\x7fELF", &[0x50, 0xed, 0x55, 0xba], &[0xb1, 0x43, 0x62, 0x46]];
-    if BINARIES.iter().any(|magic| image.starts_with(magic)) {
+    BINARIES.iter().any(|magic| image.starts_with(magic))
+}
+
+/// An image's text.
+fn text_of(image: &[u8]) -> Result<String, Refusal> {
+    if is_machine_code(image) {
         let text = "the image is machine code for a real device: this driver runs PTX only, so load the PTX instead";
         return Err(Refusal::new(Code::NO_BINARY_FOR_GPU, text));
     }
@@ -163,7 +168,8 @@ impl Log {
 fn load_module(driver: &Driver, context: &Context, image: &[u8], log: &Log) -> Outcome<Handle> {
     let program = load_program(driver, image).map_err(|refusal| {
         log.write(&refusal.text);
-        if log.buffer == 0 {
+        // Who tries machine code first has PTX as well, and needs no words to go on to that.
+        if log.buffer == 0 && !is_machine_code(image) {
             eprintln!("softcuda: the module cannot be loaded: {}", refusal.text);
         }
         refusal.code

@@ -4,10 +4,11 @@ use nvrtc::{Nvrtc, Program, Search};
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, Hash, Key};
+use super::device::Version;
 use super::sources;
 
-/// The oldest architecture that the kernels run on: Turing.
-pub const OLDEST_ARCHITECTURE: u32 = 75;
+/// The oldest compute capability that the kernels run on: Turing.
+pub const OLDEST_CAPABILITY: Version = Version(7, 5);
 
 /// Contraction is off, so that a sum has the same bits here and on the processor: a fused multiply-add is written `fmaf`.
 const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "-lineinfo"];
@@ -37,12 +38,11 @@ pub struct Image {
 pub enum CompileError {
     /// The device is older than the kernels allow.
     #[error(
-        "a device of compute capability {}.{} is too old: 7.5 (Turing) or newer is needed; use --device cpu",
-        .capability.0, .capability.1
+        "compute capability {capability} is too old: {OLDEST_CAPABILITY} (Turing) or newer is needed; use --device cpu"
     )]
     DeviceTooOld {
         /// The device's compute capability.
-        capability: (u32, u32),
+        capability: Version,
     },
     /// The device is older than the compiler allows.
     #[error(
@@ -58,13 +58,13 @@ pub enum CompileError {
         /// The compiler's version.
         nvrtc: (u32, u32),
     },
-    /// No compiler, and the kernel is not in the cache.
-    #[error("kernels/{file} is not compiled yet, and there is nothing to compile it with: {source}")]
+    /// No compiler, and not all kernels are in the cache.
+    #[error("there is nothing to compile {what} with: {source}")]
     NoCompiler {
-        /// The file.
-        file: &'static str,
+        /// What is not in the cache.
+        what: String,
         /// Where NVRTC was looked for.
-        source: nvrtc::Error,
+        source: Box<nvrtc::Error>,
     },
     /// No such file among the sources.
     #[error("kernels/{0} is not among the embedded sources; add it to src/backend/cuda/sources.rs")]
@@ -119,11 +119,12 @@ impl Compiler {
         let architecture = self.architecture()?;
         let text = sources::text(source.file).ok_or(CompileError::UnknownSource(source.file))?;
         let key = Key { architecture, hash: hash(source, text) };
+        let what = || format!("kernels/{}", source.file);
         let nvrtc = match self.nvrtc() {
             Ok(nvrtc) => nvrtc,
             // Any version will do where none can be had; but a wrong $LATENT_NVRTC is told, not passed over.
-            Err(error @ nvrtc::Error::Variable(_)) => return Err(no_compiler(source, error)),
-            Err(error) => return self.cache.newest(&key).ok_or_else(|| no_compiler(source, error)),
+            Err(error @ nvrtc::Error::Variable(_)) => return Err(no_compiler(what(), error)),
+            Err(error) => return self.cache.newest(&key).ok_or_else(|| no_compiler(what(), error)),
         };
         if let Some(image) = self.cache.get(&key, nvrtc.version()) {
             return Ok(image);
@@ -134,6 +135,20 @@ impl Compiler {
             self.note.get_or_insert(format!("compiled kernels are not kept for the next start: {reason}"));
         }
         Ok(image)
+    }
+
+    /// Whether there is any prospect of code: an NVRTC for this device, or else kernels in the cache. It does not look whether
+    /// those are all that will be asked for.
+    ///
+    /// # Errors
+    /// What [`image`](Self::image) would say.
+    pub fn check(&mut self) -> Result<(), CompileError> {
+        let architecture = self.architecture()?;
+        match self.nvrtc() {
+            Ok(nvrtc) => target(architecture, nvrtc.supported_architectures(), nvrtc.version()).map(drop),
+            Err(nvrtc::Error::NotFound { .. }) if self.cache.has_kernels_for(architecture) => Ok(()),
+            Err(error) => Err(no_compiler("the kernels".to_owned(), error)),
+        }
     }
 
     /// How many sources went through NVRTC.
@@ -148,20 +163,22 @@ impl Compiler {
 
     /// The device's architecture, as in 80 for `sm_80`.
     fn architecture(&self) -> Result<u32, CompileError> {
-        let (major, minor) = self.capability;
-        let architecture = 10 * major + minor;
-        let too_old = CompileError::DeviceTooOld { capability: self.capability };
-        if architecture < OLDEST_ARCHITECTURE { Err(too_old) } else { Ok(architecture) }
+        let capability = Version(self.capability.0, self.capability.1);
+        let too_old = CompileError::DeviceTooOld { capability };
+        if capability < OLDEST_CAPABILITY { Err(too_old) } else { Ok(10 * capability.0 + capability.1) }
     }
 
     /// NVRTC, looked for at the first call.
-    fn nvrtc(&mut self) -> Result<Nvrtc, nvrtc::Error> {
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn nvrtc(&mut self) -> Result<Nvrtc, nvrtc::Error> {
         self.nvrtc.get_or_insert_with(|| Nvrtc::find_in(&self.search)).clone()
     }
 }
 
-fn no_compiler(source: &Source, error: nvrtc::Error) -> CompileError {
-    CompileError::NoCompiler { file: source.file, source: error }
+fn no_compiler(what: String, error: nvrtc::Error) -> CompileError {
+    CompileError::NoCompiler { what, source: Box::new(error) }
 }
 
 /// A checksum of all that the code depends on besides architecture and compiler.
