@@ -2,6 +2,7 @@
 
 mod device;
 mod display;
+mod doctor;
 mod eval;
 mod options;
 mod training;
@@ -36,6 +37,8 @@ enum Command {
     Both(options::Both),
     /// Measure a trained model on the test images
     Eval(eval::Eval),
+    /// Show what this machine computes with, and what brings whatever is missing
+    Doctor(doctor::Doctor),
 }
 
 /// Parses the command line, does what it says, and returns the exit code: 0, 1 where a run failed, 2 where the input is at
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::Vae(options) => training::one(Kind::Variational, &options, &stop_on_signal()),
         Command::Both(options) => training::both(&options, &stop_on_signal()),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
+        Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished),
     };
     match result {
         Ok(Outcome::Finished) => ExitCode::SUCCESS,

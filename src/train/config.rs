@@ -23,6 +23,10 @@ pub enum Device {
     Auto,
     /// The processor.
     Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+    /// A GPU in software, slow: it runs the same kernels as `cuda`, and can check every access.
+    Emulated,
 }
 
 /// All settings of one run, in the order of `config.toml`.

@@ -157,6 +157,11 @@ impl Cuda {
         self.compiler.compiled()
     }
 
+    /// What a person should know about the cache of compiled kernels, if anything.
+    pub fn note(&self) -> Option<&str> {
+        self.compiler.note()
+    }
+
     /// Waits until everything enqueued has been done.
     ///
     /// # Errors
