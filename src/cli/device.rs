@@ -8,7 +8,7 @@ use super::display::note;
 use crate::backend::cpu::Cpu;
 use crate::backend::cuda::compile::{CompileError, Compiler};
 use crate::backend::cuda::device::{self, Opened};
-use crate::backend::cuda::{self, Cuda};
+use crate::backend::cuda::{self, Cuda, Kernel};
 use crate::backend::{self, Backend, Precision};
 use crate::train::{Config, Device, Error};
 
@@ -65,14 +65,14 @@ pub fn choose<T, E>(asked: Device, open: impl FnOnce() -> Result<T, E>) -> Resul
     }
 }
 
-/// A device that is ready, and a compiler that has code for it.
+/// A device that is ready, and a compiler for it. One kernel is compiled and loaded to see that it can be.
 ///
 /// # Errors
-/// There is no usable device, or neither an NVRTC nor compiled kernels.
+/// There is no usable device, nothing to compile with and nothing in the cache, or the driver does not take the code.
 pub fn open() -> Result<(Opened, Compiler), cuda::Error> {
     let device = device::open()?;
     let mut compiler = Compiler::new(device.info.compute_capability);
-    compiler.check()?;
+    device::load(&device, &compiler.image(&Kernel::Finish.source())?)?;
     Ok((device, compiler))
 }
 
@@ -82,7 +82,7 @@ pub fn in_short(obstacle: &cuda::Error) -> String {
         cuda::Error::Compile(CompileError::NoCompiler { source, .. })
             if matches!(**source, nvrtc::Error::NotFound { .. }) =>
         {
-            "NVRTC was not found, and no kernels are compiled yet".to_owned()
+            "NVRTC was not found, and there are no kernels in the cache".to_owned()
         }
         other => other.to_string().split("; ").next().unwrap_or_default().to_owned(),
     }
@@ -95,7 +95,7 @@ fn on_cpu<T: OnBackend>(config: &Config, obstacle: Option<cuda::Error>, task: T)
         return Err(Error::Setting { setting: "--precision", value: config.precision.to_string(), problem });
     }
     if let Some(obstacle) = obstacle {
-        note(&format!("computing on the CPU: {} (`latent doctor` says what to do)", in_short(&obstacle)));
+        note(&format!("computing on the CPU: {}; `latent doctor` says what to do", in_short(&obstacle)));
     }
     task.run(&mut Cpu::new(config.threads)?)
 }
@@ -197,7 +197,7 @@ mod tests {
             DeviceError::NoDriver.into(),
             DeviceError::DeviceTooOld { name: "Tesla V100".to_owned(), capability: Version(7, 0) }.into(),
             CompileError::DeviceTooOld { capability: Version(7, 0) }.into(),
-            CompileError::NoCompiler { what: "the kernels".to_owned(), source: Box::new(not_found) }.into(),
+            CompileError::NoCompiler { file: "finish.cu", source: Box::new(not_found) }.into(),
         ];
         for obstacle in obstacles {
             let text = in_short(&obstacle);

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::device::{Choice, Emulator, choose, in_short, open};
 use super::display;
+use crate::backend::cuda;
 use crate::backend::cuda::cache::Cache;
 use crate::backend::cuda::device::{self, DeviceInfo};
 use crate::train::{Device, Error, processor};
@@ -116,6 +117,13 @@ impl<T> Part<T> {
         result.map_or_else(|error| Self::Missing { error: error.to_string() }, Self::There)
     }
 
+    fn error(&self) -> Option<&str> {
+        match self {
+            Self::There(_) => None,
+            Self::Missing { error } => Some(error),
+        }
+    }
+
     fn text(&self, there: impl FnOnce(&T) -> String) -> String {
         match self {
             Self::There(part) => there(part),
@@ -126,14 +134,21 @@ impl<T> Part<T> {
 
 impl Report {
     fn on(asked: Device) -> Self {
+        let driver = Part::of(device::driver_version().map(|cuda| DriverReport { cuda: cuda.to_string() }));
+        let device = match driver {
+            Part::There(_) => Part::of(device::probe().map(DeviceReport::of)),
+            Part::Missing { .. } => Part::Missing { error: "none can be seen without a driver".to_owned() },
+        };
+        let nvrtc = Part::of(Nvrtc::find().map(NvrtcReport::of));
+        let told = [driver.error(), device.error(), nvrtc.error()];
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            driver: Part::of(device::driver_version().map(|cuda| DriverReport { cuda: cuda.to_string() })),
-            device: Part::of(device::probe().map(DeviceReport::of)),
-            nvrtc: Part::of(Nvrtc::find().map(NvrtcReport::of)),
             cache: CacheReport::of(&Cache::of_this_process()),
             cpu: CpuReport::here(),
-            choice: ChoiceReport::of(asked),
+            choice: ChoiceReport::of(asked, |obstacle| told.iter().flatten().any(|told| obstacle.contains(told))),
+            driver,
+            device,
+            nvrtc,
         }
     }
 
@@ -144,12 +159,14 @@ impl Report {
             ("latent", self.version.to_owned()),
             ("driver", self.driver.text(|driver| format!("CUDA {}", driver.cuda))),
             ("device", self.device.text(DeviceReport::text)),
+            ("memory", self.device.text(DeviceReport::memory_text)),
             ("NVRTC", self.nvrtc.text(NvrtcReport::text)),
             ("cache", self.cache.text()),
             ("CPU", format!("{}; {}; {}", self.cpu.name, count(self.cpu.threads, "thread"), self.cpu.vectors)),
             (self.choice.label(), self.choice.why.clone()),
         ];
-        for (label, content) in rows {
+        let of_nothing = |label| label == "memory" && matches!(self.device, Part::Missing { .. });
+        for (label, content) in rows.into_iter().filter(|(label, _)| !of_nothing(*label)) {
             append(&mut text, label, &content);
         }
         text
@@ -169,12 +186,13 @@ impl DeviceReport {
     }
 
     fn text(&self) -> String {
-        let Self { name, compute_capability, multiprocessors, memory, free_memory } = self;
-        let free = free_memory.map_or_else(String::new, |free| format!("{} free of ", size(free)));
-        format!(
-            "{name}; compute capability {compute_capability}; {multiprocessors} multiprocessors; {free}{}",
-            size(*memory)
-        )
+        let Self { name, compute_capability, multiprocessors, .. } = self;
+        format!("{name}; compute capability {compute_capability}; {multiprocessors} multiprocessors")
+    }
+
+    fn memory_text(&self) -> String {
+        let free = self.free_memory.map_or_else(String::new, |free| format!("{} free of ", size(free)));
+        format!("{free}{}", size(self.memory))
     }
 }
 
@@ -218,17 +236,22 @@ impl CpuReport {
 }
 
 impl ChoiceReport {
-    fn of(asked: Device) -> Self {
+    /// `is_told` says whether another row gives an obstacle in full.
+    fn of(asked: Device, is_told: impl Fn(&str) -> bool) -> Self {
+        let reason = |obstacle: cuda::Error| {
+            let whole = obstacle.to_string();
+            if is_told(&whole) { in_short(&obstacle) } else { whole }
+        };
         let (device, why) = match choose(asked, open) {
             Ok(Choice::Cuda((opened, _))) => {
                 let device = if asked == Device::Emulated { Device::Emulated } else { Device::Cuda };
-                (Some(device), format!("computes on {}", opened.info.name))
+                (Some(device), format!("computes on {}; a kernel was loaded to see that it can", opened.info.name))
             }
             Ok(Choice::Cpu(None)) => (Some(Device::Cpu), "computes on the CPU, as asked".to_owned()),
             Ok(Choice::Cpu(Some(obstacle))) => {
-                (Some(Device::Cpu), format!("computes on the CPU: {}", in_short(&obstacle)))
+                (Some(Device::Cpu), format!("computes on the CPU: {}", reason(obstacle)))
             }
-            Err(obstacle) => (None, format!("cannot be used: {}", in_short(&obstacle))),
+            Err(obstacle) => (None, format!("cannot be used: {}", reason(obstacle))),
         };
         Self { asked, device, why }
     }

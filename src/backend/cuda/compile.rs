@@ -58,11 +58,11 @@ pub enum CompileError {
         /// The compiler's version.
         nvrtc: (u32, u32),
     },
-    /// No compiler, and not all kernels are in the cache.
-    #[error("there is nothing to compile {what} with: {source}")]
+    /// No compiler, and the kernel is not in the cache.
+    #[error("there is nothing to compile kernels/{file} with: {source}")]
     NoCompiler {
-        /// What is not in the cache.
-        what: String,
+        /// The file.
+        file: &'static str,
         /// Where NVRTC was looked for.
         source: Box<nvrtc::Error>,
     },
@@ -119,12 +119,12 @@ impl Compiler {
         let architecture = self.architecture()?;
         let text = sources::text(source.file).ok_or(CompileError::UnknownSource(source.file))?;
         let key = Key { architecture, hash: hash(source, text) };
-        let what = || format!("kernels/{}", source.file);
+        let no_compiler = |error| CompileError::NoCompiler { file: source.file, source: Box::new(error) };
         let nvrtc = match self.nvrtc() {
             Ok(nvrtc) => nvrtc,
             // Any version will do where none can be had; but a wrong $LATENT_NVRTC is told, not passed over.
-            Err(error @ nvrtc::Error::Variable(_)) => return Err(no_compiler(what(), error)),
-            Err(error) => return self.cache.newest(&key).ok_or_else(|| no_compiler(what(), error)),
+            Err(error @ nvrtc::Error::Variable(_)) => return Err(no_compiler(error)),
+            Err(error) => return self.cache.newest(&key).ok_or_else(|| no_compiler(error)),
         };
         if let Some(image) = self.cache.get(&key, nvrtc.version()) {
             return Ok(image);
@@ -135,20 +135,6 @@ impl Compiler {
             self.note.get_or_insert(format!("compiled kernels are not kept for the next start: {reason}"));
         }
         Ok(image)
-    }
-
-    /// Whether there is any prospect of code: an NVRTC for this device, or else kernels in the cache. It does not look whether
-    /// those are all that will be asked for.
-    ///
-    /// # Errors
-    /// What [`image`](Self::image) would say.
-    pub fn check(&mut self) -> Result<(), CompileError> {
-        let architecture = self.architecture()?;
-        match self.nvrtc() {
-            Ok(nvrtc) => target(architecture, nvrtc.supported_architectures(), nvrtc.version()).map(drop),
-            Err(nvrtc::Error::NotFound { .. }) if self.cache.has_kernels_for(architecture) => Ok(()),
-            Err(error) => Err(no_compiler("the kernels".to_owned(), error)),
-        }
     }
 
     /// How many sources went through NVRTC.
@@ -169,16 +155,9 @@ impl Compiler {
     }
 
     /// NVRTC, looked for at the first call.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn nvrtc(&mut self) -> Result<Nvrtc, nvrtc::Error> {
+    fn nvrtc(&mut self) -> Result<Nvrtc, nvrtc::Error> {
         self.nvrtc.get_or_insert_with(|| Nvrtc::find_in(&self.search)).clone()
     }
-}
-
-fn no_compiler(what: String, error: nvrtc::Error) -> CompileError {
-    CompileError::NoCompiler { what, source: Box::new(error) }
 }
 
 /// A checksum of all that the code depends on besides architecture and compiler.
