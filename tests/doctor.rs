@@ -116,6 +116,44 @@ fn a_wrong_latent_nvrtc_is_refused_with_its_path() {
     is_refused(&Settings::default(), wrong, &["/no/such/nvrtc", "unset LATENT_NVRTC"]);
 }
 
+/// Leaves only the system's library path, and the workspace's folder, to find NVRTC in.
+fn hide_nvrtc(command: &mut Command) {
+    for variable in ["LATENT_NVRTC", "CUDA_HOME", "CUDA_PATH", "VIRTUAL_ENV"] {
+        command.env_remove(variable);
+    }
+    command.env("PATH", "/nowhere");
+}
+
+/// Whether that hides it; a line on standard output says so where it does not.
+fn nvrtc_can_be_hidden() -> bool {
+    let bare =
+        nvrtc::Search { variable: None, site_folders: Vec::new(), python: None, ..nvrtc::Search::of_this_process() };
+    let found = nvrtc::Nvrtc::find_in(&bare);
+    if let Ok(nvrtc) = &found {
+        println!("skipped: {nvrtc:?} cannot be hidden; tests/kernel_cache.rs has the same inside a process");
+    }
+    found.is_err()
+}
+
+#[test]
+fn without_a_compiler_a_cold_cache_is_refused_and_a_warm_one_serves() {
+    if !nvrtc_can_be_hidden() {
+        return;
+    }
+    let parts = ["NVRTC was not found", "./data-fetch.sh nvrtc", "pip install nvidia-cuda-nvrtc"];
+    is_refused(&Settings::default(), hide_nvrtc, &parts);
+    if !has_compiler() {
+        return;
+    }
+    let place = Place::new();
+    let command = || on_softcuda(&place, &Settings::default(), &plan("cuda"));
+    assert!(run(command()).status.success());
+    let mut without = command();
+    hide_nvrtc(&mut without);
+    let output = run(without);
+    assert!(output.status.success() && stdout(&output).contains("softcuda"), "{}", stderr(&output));
+}
+
 #[test]
 fn a_driver_older_than_the_compiler_is_refused_with_all_versions() {
     if !has_compiler() {
