@@ -34,7 +34,7 @@ fn doctor(command: Command) -> Value {
 }
 
 /// The plan of a small model's memory, which needs a device and is soon done.
-fn plan<'a>(device: &'a str) -> Vec<&'a str> {
+fn plan(device: &str) -> Vec<&str> {
     [&["vae", "--memory", "--device", device], &SMALL[..]].concat()
 }
 

@@ -49,7 +49,7 @@ impl Checks {
 /// Settings of the software device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Compute capability, `$SOFTCUDA_CC`. Below 7.5 no program loads: such a device is there to be refused.
+    /// Compute capability, `$SOFTCUDA_CC`.
     pub compute_capability: (u32, u32),
     /// Device memory in bytes, `$SOFTCUDA_MEMORY`.
     pub memory: u64,
@@ -115,9 +115,9 @@ impl Settings {
         let read = Reader { lookup };
         read.set(
             "SOFTCUDA_CC",
-            "a compute capability from 7.0 to 9.0, such as 8.0",
+            "a compute capability from 5.0 to 9.0, such as 8.0",
             &mut settings.compute_capability,
-            |t| version(t).filter(|v| (7, 0) <= *v && *v <= (9, 0)),
+            |t| version(t).filter(|v| (5, 0) <= *v && *v <= (9, 0)),
         )?;
         read.set(
             "SOFTCUDA_MEMORY",
@@ -230,7 +230,6 @@ mod tests {
     fn a_value_that_cannot_be_used_is_named() {
         for (variable, value) in [
             ("SOFTCUDA_CC", "8"),
-            ("SOFTCUDA_CC", "6.1"),
             ("SOFTCUDA_CC", "10.0"),
             ("SOFTCUDA_MEMORY", "2GB"),
             ("SOFTCUDA_MEMORY", "99999999999999999999GiB"),

@@ -7,8 +7,7 @@ use softcuda::settings::Settings;
 use super::display::note;
 use crate::backend::cpu::Cpu;
 use crate::backend::cuda::compile::{CompileError, Compiler};
-use crate::backend::cuda::device::{self, Opened};
-use crate::backend::cuda::{self, Cuda, Kernel};
+use crate::backend::cuda::{self, Cuda, device};
 use crate::backend::{self, Backend, Precision};
 use crate::train::{Config, Device, Error};
 
@@ -42,10 +41,10 @@ pub enum Choice<T, E> {
 /// The device cannot be used, or the task failed.
 pub fn with_backend<T: OnBackend>(config: &Config, task: T) -> Result<T::Output, Error> {
     let emulator = Emulator::for_device(config.device)?;
-    let choice = choose(config.device, open);
+    let choice = choose(config.device, || open(config.precision));
     let result = match choice.map_err(backend::Error::from)? {
         Choice::Cpu(obstacle) => on_cpu(config, obstacle, task),
-        Choice::Cuda((device, compiler)) => on_cuda(config.precision, device, compiler, task),
+        Choice::Cuda(backend) => on_cuda(backend, task),
     };
     if let Some(emulator) = emulator {
         emulator.tell_findings();
@@ -65,15 +64,14 @@ pub fn choose<T, E>(asked: Device, open: impl FnOnce() -> Result<T, E>) -> Resul
     }
 }
 
-/// A device that is ready, and a compiler for it. One kernel is compiled and loaded to see that it can be.
+/// The backend on the first GPU. It loads a kernel at once, so that what is missing shows before anything begins.
 ///
 /// # Errors
 /// There is no usable device, nothing to compile with and nothing in the cache, or the driver does not take the code.
-pub fn open() -> Result<(Opened, Compiler), cuda::Error> {
+pub fn open(precision: Precision) -> Result<Cuda, cuda::Error> {
     let device = device::open()?;
-    let mut compiler = Compiler::new(device.info.compute_capability);
-    device::load(&device, &compiler.image(&Kernel::Finish.source())?)?;
-    Ok((device, compiler))
+    let compiler = Compiler::new(device.info.compute_capability);
+    Cuda::new(device, compiler, precision)
 }
 
 /// Why no GPU can be used, short enough for a line. `latent doctor` gives the whole of it.
@@ -91,7 +89,7 @@ pub fn in_short(obstacle: &cuda::Error) -> String {
 fn on_cpu<T: OnBackend>(config: &Config, obstacle: Option<cuda::Error>, task: T) -> Result<T::Output, Error> {
     if config.precision != Precision::Fp32 {
         let because = obstacle.map_or_else(String::new, |obstacle| format!(" ({})", in_short(&obstacle)));
-        let problem = format!("needs a GPU, and the CPU was chosen{because}; use --precision fp32 or another --device");
+        let problem = format!("needs a GPU, and the CPU computes{because}; leave it out, or use another --device");
         return Err(Error::Setting { setting: "--precision", value: config.precision.to_string(), problem });
     }
     if let Some(obstacle) = obstacle {
@@ -100,13 +98,7 @@ fn on_cpu<T: OnBackend>(config: &Config, obstacle: Option<cuda::Error>, task: T)
     task.run(&mut Cpu::new(config.threads)?)
 }
 
-fn on_cuda<T: OnBackend>(
-    precision: Precision,
-    device: Opened,
-    compiler: Compiler,
-    task: T,
-) -> Result<T::Output, Error> {
-    let mut backend = Cuda::new(device, compiler, precision).map_err(backend::Error::from)?;
+fn on_cuda<T: OnBackend>(mut backend: Cuda, task: T) -> Result<T::Output, Error> {
     let result = task.run(&mut backend);
     if let Some(text) = backend.note() {
         note(text);

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use super::device::{Choice, Emulator, choose, in_short, open};
 use super::display;
+use crate::backend::Precision;
 use crate::backend::cuda;
 use crate::backend::cuda::cache::Cache;
 use crate::backend::cuda::device::{self, DeviceInfo};
-use crate::train::{Device, Error, processor};
+use crate::train::{Device, Environment, Error};
 
 /// Columns of the output, and those of its labels.
 const WIDTH: usize = 100;
@@ -231,7 +232,7 @@ impl CacheReport {
 impl CpuReport {
     fn here() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { name: processor(), threads, vectors: vectors() }
+        Self { name: Environment::processor(), threads, vectors: vectors() }
     }
 }
 
@@ -242,10 +243,10 @@ impl ChoiceReport {
             let whole = obstacle.to_string();
             if is_told(&whole) { in_short(&obstacle) } else { whole }
         };
-        let (device, why) = match choose(asked, open) {
-            Ok(Choice::Cuda((opened, _))) => {
+        let (device, why) = match choose(asked, || open(Precision::Fp32)) {
+            Ok(Choice::Cuda(backend)) => {
                 let device = if asked == Device::Emulated { Device::Emulated } else { Device::Cuda };
-                (Some(device), format!("computes on {}; a kernel was loaded to see that it can", opened.info.name))
+                (Some(device), format!("computes on {}; a kernel was loaded to see that it can", backend.device().name))
             }
             Ok(Choice::Cpu(None)) => (Some(Device::Cpu), "computes on the CPU, as asked".to_owned()),
             Ok(Choice::Cpu(Some(obstacle))) => {

@@ -37,7 +37,7 @@ enum Command {
     Both(options::Both),
     /// Measure a trained model on the test images
     Eval(eval::Eval),
-    /// Show what this machine computes with, and what brings whatever is missing
+    /// Tell what there is to compute with, what is missing and what brings it
     Doctor(doctor::Doctor),
 }
 
@@ -48,8 +48,8 @@ pub fn run() -> ExitCode {
         Command::Ae(options) => training::one(Kind::Vanilla, &options, &stop_on_signal()),
         Command::Vae(options) => training::one(Kind::Variational, &options, &stop_on_signal()),
         Command::Both(options) => training::both(&options, &stop_on_signal()),
-        Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
         Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished),
+        Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
     };
     match result {
         Ok(Outcome::Finished) => ExitCode::SUCCESS,

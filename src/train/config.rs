@@ -25,7 +25,7 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU.
     Cuda,
-    /// A GPU in software, slow: it runs the same kernels as `cuda`, and can check every access.
+    /// The CUDA backend on a driver in software, for machines without a GPU: slow, for tests and for learning.
     Emulated,
 }
 

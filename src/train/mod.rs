@@ -13,5 +13,5 @@ pub use config::{Config, Device};
 pub use error::Error;
 pub use evaluation::{DeviceImages, evaluate};
 pub use metrics::{Averages, Record, Which};
-pub use run::{Environment, Run, processor};
+pub use run::{Environment, Run};
 pub use trainer::{Observer, Outcome, Session, train};

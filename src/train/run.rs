@@ -34,18 +34,18 @@ impl Environment {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             commit: option_env!("LATENT_COMMIT"),
-            cpu: processor(),
+            cpu: Self::processor(),
             device: device.to_owned(),
             data_digest: data_digest.to_owned(),
         }
     }
-}
 
-/// The processor's name as Linux gives it, else its architecture.
-pub fn processor() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+    /// The processor's name as Linux gives it, else its architecture.
+    pub fn processor() -> String {
+        let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+    }
 }
 
 /// A run's folder, and the metrics recorded in it.

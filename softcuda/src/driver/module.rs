@@ -91,11 +91,13 @@ impl Function {
 struct Refusal {
     code: Code,
     text: String,
+    /// Whether programs ask in order to find out, with something else to load where the answer is no: nothing to tell a person.
+    expected: bool,
 }
 
 impl Refusal {
     fn new(code: Code, text: impl Into<String>) -> Refusal {
-        Refusal { code, text: text.into() }
+        Refusal { code, text: text.into(), expected: false }
     }
 
     fn of(error: &LoadError) -> Refusal {
@@ -109,17 +111,12 @@ impl Refusal {
     }
 }
 
-/// Whether an image is a cubin or a container of such, by its first bytes.
-fn is_machine_code(image: &[u8]) -> bool {
-    const BINARIES: [&[u8]; 3] = [b"\x7fELF", &[0x50, 0xed, 0x55, 0xba], &[0xb1, 0x43, 0x62, 0x46]];
-    BINARIES.iter().any(|magic| image.starts_with(magic))
-}
-
-/// An image's text.
+/// What an image is, by its first bytes.
 fn text_of(image: &[u8]) -> Result<String, Refusal> {
-    if is_machine_code(image) {
+    const BINARIES: [&[u8]; 3] = [b"\x7fELF", &[0x50, 0xed, 0x55, 0xba], &[0xb1, 0x43, 0x62, 0x46]];
+    if BINARIES.iter().any(|magic| image.starts_with(magic)) {
         let text = "the image is machine code for a real device: this driver runs PTX only, so load the PTX instead";
-        return Err(Refusal::new(Code::NO_BINARY_FOR_GPU, text));
+        return Err(Refusal { expected: true, ..Refusal::new(Code::NO_BINARY_FOR_GPU, text) });
     }
     if image.is_empty() {
         return Err(Refusal::new(Code::INVALID_IMAGE, "the image is empty: load PTX"));
@@ -168,8 +165,7 @@ impl Log {
 fn load_module(driver: &Driver, context: &Context, image: &[u8], log: &Log) -> Outcome<Handle> {
     let program = load_program(driver, image).map_err(|refusal| {
         log.write(&refusal.text);
-        // Who tries machine code first has PTX as well, and needs no words to go on to that.
-        if log.buffer == 0 && !is_machine_code(image) {
+        if log.buffer == 0 && !refusal.expected {
             eprintln!("softcuda: the module cannot be loaded: {}", refusal.text);
         }
         refusal.code

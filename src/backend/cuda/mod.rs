@@ -117,7 +117,7 @@ impl Cuda {
         let mut control = Memory::zeros(&stream, CONTROL_WORDS)?;
         let blank = Control { found: Found::nothing(), ..Control::zeroed() };
         control.write(&stream, 0, bytemuck::cast_slice(&[blank]))?;
-        Ok(Self {
+        let mut backend = Self {
             family,
             precision,
             compiler,
@@ -144,7 +144,10 @@ impl Cuda {
             snapshot: Snapshot::new(device.stream.context(), CONTROL_WORDS)?,
             stream,
             device,
-        })
+        };
+        // A device that takes one kernel takes all, and one that does not is known before anything begins.
+        backend.load(Kernel::Finish)?;
+        Ok(backend)
     }
 
     /// The device.
@@ -152,14 +155,14 @@ impl Cuda {
         &self.device.info
     }
 
+    /// What a person should know about the cache of kernels: why nothing can be kept.
+    pub fn note(&self) -> Option<&str> {
+        self.compiler.note()
+    }
+
     /// How many kernels were compiled, not taken from the cache.
     pub fn compiled(&self) -> usize {
         self.compiler.compiled()
-    }
-
-    /// What a person should know about the cache of compiled kernels, if anything.
-    pub fn note(&self) -> Option<&str> {
-        self.compiler.note()
     }
 
     /// Waits until everything enqueued has been done.
