@@ -36,13 +36,14 @@
 // KERNEL and STAGES: the numbered file has defaults of its own.
 
 // An operand's tile in shared memory, as the operand lies in memory: its rows run along k, or across it.
-template <bool along_k, int across, int depth>
+template <bool along_k, int across, int tile_depth>
 struct SharedTile {
     static constexpr bool k_contiguous = along_k;
-    static constexpr int rows = along_k ? across : depth;
-    static constexpr int columns = along_k ? depth : across;
+    static constexpr int depth = tile_depth;
+    static constexpr int rows = along_k ? across : tile_depth;
+    static constexpr int columns = along_k ? tile_depth : across;
     // Eight rows, read 16 bytes each at the same k, fall into different banks where a row is an odd number of 16 bytes.
-    static constexpr int stride = along_k && depth % 8 == 0 ? depth + 4 : columns;
+    static constexpr int stride = along_k && tile_depth % 8 == 0 ? tile_depth + 4 : columns;
     static constexpr int floats = rows * stride;
 };
 
