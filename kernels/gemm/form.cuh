@@ -44,14 +44,15 @@ constexpr int LANE_ROWS = TENSOR_CORES ? 8 : 4;
 constexpr int LANE_COLUMNS = 32 / LANE_ROWS;
 
 // An operand's tile in shared memory, as the operand lies in memory: its rows run along k, or across it.
-template <bool along_k, int across, int depth>
+template <bool along_k, int across, int tile_depth>
 struct SharedTile {
     static constexpr bool k_contiguous = along_k;
-    static constexpr int rows = along_k ? across : depth;
-    static constexpr int columns = along_k ? depth : across;
+    static constexpr int depth = tile_depth;
+    static constexpr int rows = along_k ? across : tile_depth;
+    static constexpr int columns = along_k ? tile_depth : across;
     // Along k, eight rows read 16 bytes each at the same k fall into different banks where a row is an odd number of 16
     // bytes. Tensor cores: mma.cuh.
-    static constexpr int scalar_padding = along_k && depth % 8 == 0 ? 4 : 0;
+    static constexpr int scalar_padding = along_k && tile_depth % 8 == 0 ? 4 : 0;
     static constexpr int tensor_padding = columns % 16 != 0 ? 0 : along_k ? 8 : 4;
     static constexpr int stride = columns + (TENSOR_CORES ? tensor_padding : scalar_padding);
     static constexpr int floats = rows * stride;
