@@ -174,8 +174,8 @@ impl Family {
         }
     }
 
-    /// Tiles from large to small.
-    fn tiles(self) -> [Tile; 3] {
+    /// The tiles that plans choose among, from large to small.
+    pub fn tiles(self) -> [Tile; 3] {
         match self {
             Family::Vectorised => TILES.map(|tile| Tile { stages: 2, ..tile }),
             Family::SplitK => TILES,
@@ -306,7 +306,7 @@ const TILES: [Tile; 3] = [
 
 /// The same on tensor cores, where a warp is eight rows of four threads.
 const TENSOR_TILES: [Tile; 3] = [
-    Tile { m: 128, n: 64, k: 16, thread_m: 4, thread_n: 8, stages: 2 },
+    Tile { m: 128, n: 64, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
     Tile { m: 64, n: 64, k: 16, thread_m: 4, thread_n: 8, stages: 3 },
     Tile { m: 32, n: 32, k: 32, thread_m: 2, thread_n: 4, stages: 4 },
 ];
@@ -337,7 +337,8 @@ impl Plan {
         if both_fit { [first, second] } else { [again(first, sizes[0]), again(second, sizes[1])] }
     }
 
-    fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
+    /// The plan for a product in this form, whose tile is given.
+    pub fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
         let tiles = size.tiles(form.tile);
         let splits = match family {
             Family::Vectorised => 1,
