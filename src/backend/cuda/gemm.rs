@@ -174,8 +174,8 @@ impl Family {
         }
     }
 
-    /// Tiles from large to small.
-    fn tiles(self) -> &'static [Tile] {
+    /// The tiles that plans choose among, from large to small.
+    pub fn tiles(self) -> &'static [Tile] {
         match self {
             Family::Vectorised | Family::SplitK => &TILES,
             Family::Tf32 | Family::Bf16 => &TENSOR_TILES,
@@ -311,7 +311,7 @@ const TILES: [Tile; 4] = [
 
 /// The same on tensor cores, where a warp is eight rows of four threads.
 const TENSOR_TILES: [Tile; 3] = [
-    Tile { m: 128, n: 64, k: 16, thread_m: 4, thread_n: 8, stages: 2 },
+    Tile { m: 128, n: 64, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
     Tile { m: 64, n: 64, k: 16, thread_m: 4, thread_n: 8, stages: 3 },
     Tile { m: 32, n: 32, k: 32, thread_m: 2, thread_n: 4, stages: 4 },
 ];
@@ -362,7 +362,7 @@ impl Plan {
     }
 
     /// The plan with a tile of choice, its depth and stages fitted to layout and family.
-    fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
+    pub fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
         let tiles = size.tiles(form.tile);
         let splits = (MANY_BLOCKS / tiles).clamp(1, parts(family, size));
         let is_fp32 = matches!(family, Family::Vectorised | Family::SplitK);
