@@ -77,7 +77,7 @@ pub enum CompileError {
         /// The architecture it was compiled for.
         architecture: String,
         /// What the compiler says.
-        source: nvrtc::CompileError,
+        source: Box<nvrtc::CompileError>,
     },
 }
 
@@ -184,7 +184,7 @@ fn compile(nvrtc: Nvrtc, source: &Source, text: &str, architecture: u32) -> Resu
     options.extend(source.defines.iter().map(|define| format!("-D{define}")));
     let program: Program = nvrtc
         .compile_with_headers(text, source.file, &sources::headers(), &options)
-        .map_err(|error| CompileError::Compiler { file: source.file, architecture: target, source: error })?;
+        .map_err(|error| CompileError::Compiler { file: source.file, architecture: target, source: Box::new(error) })?;
     let cubin = program.cubin().map(<[u8]>::to_vec);
     Ok(Image { cubin, ptx: program.ptx().to_owned(), nvrtc: nvrtc.version() })
 }
