@@ -24,7 +24,8 @@ __device__ __forceinline__ float gradient_of(float logit, float target) {
     return gradient;
 }
 
-extern "C" __global__ void bce_loss(const float* logits, const float* targets, double* partial, unsigned long long length) {
+extern "C" __global__ void bce_loss(const float* logits, const float* targets, double* partial,
+                                    unsigned long long length) {
     unsigned long long first = 4ull * (blockIdx.x * (unsigned long long)blockDim.x + threadIdx.x);
     float4 a = load_quad(logits, first, length), t = load_quad(targets, first, length);
     float loss = 0.0f;

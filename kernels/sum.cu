@@ -5,8 +5,8 @@
 // Cost      8 bytes of global memory and 1 operation a part
 // Bound     latency
 // Order     threads with a stride of 256, then in a fixed tree: deterministic
-// Idea      the grid of the first stage follows from the length alone and one block adds its parts, so that no sum depends on which
-//           block came first, as it would with atomics
+// Idea      the grid of the first stage follows from the length alone and one block adds its parts, so that no sum depends on
+//           which block came first, as it would with atomics
 // Checked   tests/kernels
 
 #include "block_sum.cuh"

@@ -2,6 +2,7 @@
 //
 // Shapes    4 or 16 bytes a copy, zeros where `present` is false
 // Idea      cp.async (sm_80): a thread starts the copies of tiles to come, then multiplies the tile that has arrived
+// Checked   tests/gemm, through 8_split_k
 
 #pragma once
 

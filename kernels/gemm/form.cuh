@@ -4,6 +4,7 @@
 //           thread; STAGES tiles in flight; VECTOR floats a copy: 4 where rows and addresses are multiples of 16 bytes, else 1
 // Launch    blocks of TILE_M / THREAD_M * TILE_N / THREAD_N threads; a warp is 4 (rows) x 8 (columns) threads
 // Idea      one source, many instances. With *_2 a second product, of another form, is multiplied in the same launch
+// Checked   tests/gemm, every layout, tile and pair of products
 
 #pragma once
 

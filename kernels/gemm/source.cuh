@@ -2,6 +2,7 @@
 //
 // Shapes    an operand across x k (rows along k) or k x across, row-major; any size, nothing outside is touched
 // Idea      all that does not change from tile to tile is computed once; what is left is one comparison a row and a selection
+// Checked   tests/gemm, at ragged sizes and odd addresses
 
 #pragma once
 

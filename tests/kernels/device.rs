@@ -1,6 +1,6 @@
 //! Compiles, launches and reads back on the software driver.
 
-use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, DeviceRepr, LaunchArgs, LaunchConfig, PushKernelArg};
+use cudarc::driver::{CudaFunction, CudaSlice, CudaStream, DeviceRepr, LaunchArgs, LaunchConfig};
 use cudarc::nvrtc::Ptx;
 use latent::backend::cuda::compile::{Compiler, Source};
 use latent::backend::cuda::device::{self, Opened};

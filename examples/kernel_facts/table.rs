@@ -1,0 +1,114 @@
+//! The tables, as Markdown.
+
+use softcuda::chip::Chip;
+use softcuda::counts::{LaunchCounts, Traffic};
+
+use crate::compiled::{ARCHITECTURES, Compiled, Resources};
+use crate::executed::Executed;
+
+/// The architectures whose occupancy is told.
+const OCCUPANCY: [u32; 2] = [80, 90];
+
+/// Registers, shared memory and occupancy of each kernel.
+pub fn resources(kernels: &[Compiled]) -> String {
+    let registers = ARCHITECTURES.map(|architecture| format!("sm_{architecture}"));
+    let columns = OCCUPANCY.map(|architecture| format!("occupancy sm_{architecture}"));
+    let head = ["kernel", "instance", "threads"].map(str::to_owned);
+    let head: Vec<String> = head.into_iter().chain(registers).chain(["shared KiB".to_owned()]).chain(columns).collect();
+    let rows = kernels.iter().map(|kernel| {
+        let of = |architecture: &u32| kernel.resources.get(architecture);
+        let registers = ARCHITECTURES
+            .iter()
+            .map(|architecture| of(architecture).map_or("-".to_owned(), |r| r.registers.to_string()));
+        let shared = kernel.resources.values().map(|resources| resources.shared).max().unwrap_or(0);
+        let occupancy = OCCUPANCY.iter().map(|architecture| {
+            of(architecture).map_or("-".to_owned(), |resources| occupancy(*architecture, kernel.block, *resources))
+        });
+        let first = [format!("`{}`", kernel.entry), instance(&kernel.file, &kernel.defines), kernel.block.to_string()];
+        first
+            .into_iter()
+            .chain(registers)
+            .chain([format!("{:.1}", f64::from(shared) / 1024.0)])
+            .chain(occupancy)
+            .collect()
+    });
+    table(&head, rows)
+}
+
+/// The warps that fit on a multiprocessor, of those it has room for.
+fn occupancy(architecture: u32, block: u32, resources: Resources) -> String {
+    let chip = Chip::of((architecture / 10, architecture % 10));
+    let blocks = chip.occupancy(block, resources.registers, resources.shared);
+    format!("{:.0} %", 100.0 * f64::from(blocks * block) / f64::from(chip.threads))
+}
+
+/// What each launch executes and moves.
+pub fn launches(launches: &[Executed]) -> String {
+    let head = [
+        "first seen in",
+        "kernel",
+        "M x N x K",
+        "blocks",
+        "MFLOP",
+        "KiB",
+        "sectors: loads",
+        "stores",
+        "wavefronts: loads",
+        "stores",
+        "FMA",
+    ];
+    let rows = launches.iter().map(|launch| {
+        let counts = &launch.counts;
+        let products: Vec<String> = launch.products.iter().map(|[m, n, k]| format!("{m} x {n} x {k}")).collect();
+        vec![
+            launch.step.clone(),
+            format!("`{}`", counts.kernel),
+            products.join(" and "),
+            counts.grid[0].to_string(),
+            format!("{:.2}", counts.flops as f64 / 1e6),
+            format!("{:.0}", counts.bytes_moved() as f64 / 1024.0),
+            per_request(counts.global_loads),
+            per_request(counts.global_stores),
+            per_request(counts.shared_loads),
+            per_request(counts.shared_stores),
+            format!("{:.0} %", 100.0 * share_of_fma(counts)),
+        ]
+    });
+    table(&head.map(str::to_owned), rows)
+}
+
+fn per_request(traffic: Traffic) -> String {
+    if traffic.requests == 0 { "-".to_owned() } else { format!("{:.2}", traffic.per_request()) }
+}
+
+/// Fused multiply-adds in all instructions of lanes. They are two operations each and the others one or none, so that they are at
+/// least the operations beyond one for each floating-point instruction.
+fn share_of_fma(counts: &LaunchCounts) -> f64 {
+    let instructions: u64 =
+        ["float32", "float64", "special"].iter().filter_map(|class| counts.classes.get(*class)).sum();
+    counts.flops.saturating_sub(instructions) as f64 / counts.lane_instructions.max(1) as f64
+}
+
+/// What distinguishes this instance of a file: its layouts, tiles, threads' shares, stages and the width of its copies.
+fn instance(file: &str, defines: &[String]) -> String {
+    let value = |name: &str| defines.iter().find_map(|define| define.strip_prefix(&format!("{name}=")));
+    let form = |suffix: &str| {
+        let of = |name: &str| value(&format!("{name}{suffix}"));
+        let (m, n, k) = (of("TILE_M")?, of("TILE_N")?, of("TILE_K")?);
+        Some(format!(
+            "{} {m} x {n} x {k}, {} x {}, {} stages",
+            of("LAYOUT")?,
+            of("THREAD_M")?,
+            of("THREAD_N")?,
+            of("STAGES")?
+        ))
+    };
+    let forms: Vec<String> = [form(""), form("_2")].into_iter().flatten().collect();
+    if forms.is_empty() { file.to_owned() } else { format!("{file}: {}", forms.join(" and ")) }
+}
+
+fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let rule = format!("|{}\n", "---|".repeat(head.len()));
+    line(head) + &rule + &rows.map(|row| line(&row)).collect::<String>()
+}
