@@ -24,7 +24,7 @@ struct Header {
 }
 
 impl Header {
-    /// The header that `text` begins with.
+    /// The header that `text` begins with. More may follow its sections, after a line of its own.
     fn parse(text: &str) -> Result<Self, String> {
         let lines: Vec<&str> = text.lines().take_while(|line| line.starts_with("//")).collect();
         let [first, "//", rest @ ..] = lines.as_slice() else {
@@ -32,7 +32,7 @@ impl Header {
         };
         let (name, _) = first.strip_prefix("// ").and_then(|line| line.split_once(": ")).ok_or("no `// NAME: `")?;
         let mut sections: Vec<(String, String)> = Vec::new();
-        for line in rest {
+        for line in rest.iter().take_while(|line| **line != "//") {
             // The text of a section begins at column 13, in each of its lines.
             let (word, text) = line.split_at_checked(12).ok_or(format!("no text in {line:?}"))?;
             match (word.trim_start_matches('/').trim(), sections.last_mut()) {

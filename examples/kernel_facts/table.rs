@@ -1,7 +1,7 @@
 //! The tables, as Markdown.
 
 use softcuda::chip::Chip;
-use softcuda::counts::{LaunchCounts, Traffic};
+use softcuda::counts::Traffic;
 
 use crate::compiled::{ARCHITECTURES, Compiled, Resources};
 use crate::executed::Executed;
@@ -71,7 +71,7 @@ pub fn launches(launches: &[Executed]) -> String {
             per_request(counts.global_stores),
             per_request(counts.shared_loads),
             per_request(counts.shared_stores),
-            format!("{:.0} %", 100.0 * share_of_fma(counts)),
+            format!("{:.0} %", 100.0 * counts.fma_share()),
         ]
     });
     table(&head.map(str::to_owned), rows)
@@ -79,14 +79,6 @@ pub fn launches(launches: &[Executed]) -> String {
 
 fn per_request(traffic: Traffic) -> String {
     if traffic.requests == 0 { "-".to_owned() } else { format!("{:.2}", traffic.per_request()) }
-}
-
-/// Fused multiply-adds in all instructions of lanes. They are two operations each and the others one or none, so that they are at
-/// least the operations beyond one for each floating-point instruction.
-fn share_of_fma(counts: &LaunchCounts) -> f64 {
-    let instructions: u64 =
-        ["float32", "float64", "special"].iter().filter_map(|class| counts.classes.get(*class)).sum();
-    counts.flops.saturating_sub(instructions) as f64 / counts.lane_instructions.max(1) as f64
 }
 
 /// What distinguishes this instance of a file: its layouts, tiles, threads' shares, stages and the width of its copies.

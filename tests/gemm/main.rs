@@ -47,3 +47,71 @@ fn products_of_integers_are_exact_at_any_size() {
         }
     }
 }
+
+const EPILOGUES: [Epilogue; 6] = [
+    Epilogue::Plain,
+    Epilogue::Bias,
+    Epilogue::BiasLeakyRelu,
+    Epilogue::BiasSigmoid,
+    Epilogue::BiasBce,
+    Epilogue::Derivative,
+];
+
+/// Sizes inside one tile, across tiles, and with tails everywhere.
+const EPILOGUE_SIZES: [Size; 4] = [
+    Size { m: 1, n: 1, k: 1 },
+    Size { m: 31, n: 33, k: 65 },
+    Size { m: 64, n: 36, k: 128 },
+    Size { m: 130, n: 127, k: 63 },
+];
+
+#[test]
+fn every_epilogue_is_right_in_every_layout() {
+    let Some(mut device) = device() else { return };
+    let forms = Layout::ALL.into_iter().flat_map(|layout| EPILOGUES.map(|epilogue| (layout, epilogue)));
+    let forms: Vec<_> = forms.chain([(Layout::Tn, Epilogue::BiasGradient)]).collect();
+    for (size, (layout, epilogue)) in EPILOGUE_SIZES.into_iter().flat_map(|size| forms.iter().map(move |f| (size, *f)))
+    {
+        let problem = Problem::of_reals(size, layout, epilogue);
+        for (family, plan) in FAMILIES.into_iter().flat_map(|f| plans(f, &problem).into_iter().map(move |p| (f, p))) {
+            let aligned = size.is_aligned(layout);
+            let output = device.multiply(family, aligned, &[(&problem, plan)], usize::from(!aligned));
+            problem.check(&output[0], false);
+        }
+    }
+}
+
+/// The products of a training step on a batch of 100.
+const FORWARD: [(usize, usize, Epilogue); 5] = [
+    (400, 784, Epilogue::BiasLeakyRelu),
+    (400, 400, Epilogue::BiasLeakyRelu),
+    (400, 400, Epilogue::Bias),
+    (400, 200, Epilogue::BiasLeakyRelu),
+    (784, 400, Epilogue::BiasBce),
+];
+
+#[test]
+#[ignore = "prints"]
+fn print_counts() {
+    let Some(mut device) = device() else { return };
+    for (n, k, epilogue) in FORWARD {
+        for family in FAMILIES {
+            let problem = Problem::of_reals(Size { m: 100, n, k }, Layout::Nt, epilogue);
+            let plan = Plan::new(family, problem.size, Layout::Nt, epilogue);
+            println!("{plan:?}\n{}", device.count(family, &[(&problem, plan)]));
+        }
+    }
+    for (m, n, k, layout, epilogue) in [
+        (400, 784, 100, Layout::Tn, Epilogue::BiasGradient),
+        (400, 400, 100, Layout::Tn, Epilogue::BiasGradient),
+        (100, 400, 784, Layout::Nn, Epilogue::Derivative),
+        (100, 400, 400, Layout::Nn, Epilogue::Derivative),
+        (100, 200, 400, Layout::Nn, Epilogue::Plain),
+    ] {
+        for family in FAMILIES {
+            let problem = Problem::of_reals(Size { m, n, k }, layout, epilogue);
+            let plan = Plan::new(family, problem.size, layout, epilogue);
+            println!("{plan:?}\n{}", device.count(family, &[(&problem, plan)]));
+        }
+    }
+}
