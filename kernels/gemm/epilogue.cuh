@@ -56,8 +56,9 @@ __device__ __forceinline__ float finished(float sum, float bias, float other, fl
 
 // Finds out which of the thread's elements of C spoiled its loss: its first one where none did, but their sum.
 template <class F>
-__device__ __noinline__ void note_spoiled(const Product& p, const Place<F>& place) {
+__device__ __forceinline__ void note_spoiled(const Product& p, const Place<F>& place) {
     bool found = false;
+#pragma unroll 1
     for (int n = 0; n < F::thread_m * F::thread_n; ++n) {
         int row = place.row_of(n / F::thread_n), column = place.column_of(n % F::thread_n);
         size_t at = (size_t)row * p.n + column;
