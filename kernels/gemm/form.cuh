@@ -114,6 +114,13 @@ struct Sums {
     float of_column = 0.0f;
 };
 
+// Adds the thread's column of a tile of A whose rows run across k.
+template <class F>
+__device__ __forceinline__ void sum_column(Sums<F>& sums, const float* a_tile) {
+#pragma unroll
+    for (int k = 0; k < F::tile_k; ++k) sums.of_column += a_tile[k * F::A::stride + threadIdx.x];
+}
+
 // Where a lane's i-th element lies among those of `lanes` lanes, which take turns of `run` neighbours.
 template <int run, int lanes>
 __device__ __forceinline__ int place_in_runs(int lane, int i) {

@@ -64,10 +64,3 @@ __device__ __forceinline__ void multiply_tile(Sums<F>& sums, const float* a, con
                     sums.of_c[i][j] = fmaf(rows[kk][i], columns[kk][j], sums.of_c[i][j]);
     }
 }
-
-// Adds the thread's column of a tile of A whose rows run across k.
-template <class F>
-__device__ __forceinline__ void sum_column(Sums<F>& sums, const float* a_tile) {
-#pragma unroll
-    for (int k = 0; k < F::tile_k; ++k) sums.of_column += a_tile[k * F::A::stride + threadIdx.x];
-}
