@@ -20,7 +20,10 @@ const RAGGED: usize = 37;
 /// One launch: the kernel and what it is compiled with, what it was launched for, and what it executed.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Executed {
+    /// The step in which it first comes.
     pub step: String,
+    /// Whether the step is of a batch that is not whole.
+    pub is_ragged: bool,
     pub file: String,
     pub defines: Vec<String>,
     /// M, N and K of the products it multiplies.
@@ -58,7 +61,7 @@ impl Recorder {
     }
 
     /// Takes what was launched since [`begin`](Self::begin): `kernels` with their products.
-    pub fn take(&mut self, step: &str, kernels: &[(&str, &[String], Vec<Size>)]) -> Result<()> {
+    pub fn take(&mut self, step: &str, is_ragged: bool, kernels: &[(&str, &[String], Vec<Size>)]) -> Result<()> {
         let launches = self.library.launches()?;
         if launches.len() != kernels.len() {
             return Err(format!("{step}: {} launches, {} expected", launches.len(), kernels.len()).into());
@@ -66,7 +69,7 @@ impl Recorder {
         for ((file, defines, products), counts) in kernels.iter().zip(launches) {
             let products = products.iter().map(|size| [size.m, size.n, size.k]).collect();
             let (step, file) = (step.to_owned(), (*file).to_owned());
-            let launch = Executed { step, file, defines: defines.to_vec(), products, counts };
+            let launch = Executed { step, is_ragged, file, defines: defines.to_vec(), products, counts };
             if !self.seen.iter().any(|seen| seen.is_like(&launch)) {
                 self.seen.push(launch);
             }
@@ -104,14 +107,13 @@ impl Steps<'_> {
         let order: Vec<u32> = (0..BATCH as u32).collect();
         self.cuda.set_sums(Sums::zeros(DIMS.latent));
         for rows in [BATCH, RAGGED] {
-            let ragged = if rows == BATCH { "" } else { ", ragged" };
             let mut step = |what: &str, body: &mut dyn FnMut(&mut Cuda, &mut M, &mut _) -> Result<()>| -> Result<()> {
                 self.cuda.set_order(&mut images, &order, 0)?;
                 self.recorder.begin()?;
                 body(self.cuda, &mut model, &mut images)?;
                 self.cuda.synchronize()?;
                 let precision = self.precision;
-                record(self.recorder, &format!("{name} {what}{ragged}, {precision}"), self.cuda)
+                record(self.recorder, &format!("{name} {what}, {precision}"), rows == RAGGED, self.cuda)
             };
             step("train", &mut |cuda, model, images| Ok(model.train_step(cuda, images, rows)?))?;
             step("evaluate", &mut |cuda, model, images| {
@@ -121,14 +123,14 @@ impl Steps<'_> {
         }
         self.recorder.begin()?;
         if model.sample(self.cuda, BATCH)?.is_some() {
-            record(self.recorder, &format!("{name} sample, {}", self.precision), self.cuda)?;
+            record(self.recorder, &format!("{name} sample, {}", self.precision), false, self.cuda)?;
         }
         Ok(())
     }
 }
 
 /// Takes the launches of the backend's last step.
-fn record(recorder: &mut Recorder, step: &str, cuda: &Cuda) -> Result<()> {
+fn record(recorder: &mut Recorder, step: &str, is_ragged: bool, cuda: &Cuda) -> Result<()> {
     let launches = cuda.launches();
     let sources: Vec<_> = launches.iter().map(|launch| launch.kernel.source()).collect();
     let kernels: Vec<_> = launches
@@ -136,5 +138,5 @@ fn record(recorder: &mut Recorder, step: &str, cuda: &Cuda) -> Result<()> {
         .zip(&sources)
         .map(|(launch, source)| (source.file, source.defines.as_slice(), launch.products()))
         .collect();
-    recorder.take(step, &kernels)
+    recorder.take(step, is_ragged, &kernels)
 }

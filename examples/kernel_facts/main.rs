@@ -81,7 +81,9 @@ fn page() -> Result<(String, String)> {
 fn tables() -> Result<String> {
     let (turing, modern) = (execute(75)?, execute(80)?);
     let kernels = compiled::all(&turing, &modern)?;
-    Ok(format!("\n{}\n{}\n", table::resources(&kernels), table::launches(&modern)))
+    let (major, minor) = nvrtc::Nvrtc::find()?.version();
+    let (resources, launches) = (table::resources(&kernels), table::launches(&modern));
+    Ok(format!("\n### Resources, by NVRTC {major}.{minor}\n\n{resources}\n### Launches\n\n{launches}\n"))
 }
 
 /// The launches on a device of a compute capability, in another process.

@@ -91,6 +91,6 @@ impl Kernels<'_> {
         // SAFETY: the callers above give each kernel the arguments that it declares, and every buffer has room for a batch.
         unsafe { builder.launch(config) }?;
         stream.synchronize()?;
-        self.recorder.take(STEP, &[(file, &[], Vec::new())])
+        self.recorder.take(STEP, false, &[(file, &[], Vec::new())])
     }
 }

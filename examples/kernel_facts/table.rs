@@ -42,10 +42,10 @@ fn occupancy(architecture: u32, block: u32, resources: Resources) -> String {
     format!("{:.0} %", 100.0 * f64::from(blocks * block) / f64::from(chip.threads))
 }
 
-/// What each launch executes and moves.
+/// What each launch of whole batches executes and moves.
 pub fn launches(launches: &[Executed]) -> String {
     let head = [
-        "first seen in",
+        "step",
         "kernel",
         "M x N x K",
         "blocks",
@@ -57,46 +57,45 @@ pub fn launches(launches: &[Executed]) -> String {
         "stores",
         "FMA",
     ];
-    let rows = launches.iter().map(|launch| {
-        let counts = &launch.counts;
-        let products: Vec<String> = launch.products.iter().map(|[m, n, k]| format!("{m} x {n} x {k}")).collect();
-        vec![
-            launch.step.clone(),
-            format!("`{}`", counts.kernel),
-            products.join(" and "),
-            counts.grid[0].to_string(),
-            format!("{:.2}", counts.flops as f64 / 1e6),
-            format!("{:.0}", counts.bytes_moved() as f64 / 1024.0),
-            per_request(counts.global_loads),
-            per_request(counts.global_stores),
-            per_request(counts.shared_loads),
-            per_request(counts.shared_stores),
-            format!("{:.0} %", 100.0 * counts.fma_share()),
-        ]
-    });
-    table(&head.map(str::to_owned), rows)
+    table(&head.map(str::to_owned), launches.iter().filter(|launch| !launch.is_ragged).map(launch_row))
+}
+
+fn launch_row(launch: &Executed) -> Vec<String> {
+    let counts = &launch.counts;
+    let products: Vec<String> = launch.products.iter().map(|[m, n, k]| format!("{m} x {n} x {k}")).collect();
+    let fma = if counts.fmas == 0 { "-".to_owned() } else { format!("{:.0} %", 100.0 * counts.fma_share()) };
+    vec![
+        launch.step.clone(),
+        format!("`{}`", counts.kernel),
+        products.join(" and "),
+        counts.grid[0].to_string(),
+        format!("{:.2}", counts.flops as f64 / 1e6),
+        format!("{:.0}", counts.bytes_moved() as f64 / 1024.0),
+        per_request(counts.global_loads),
+        per_request(counts.global_stores),
+        per_request(counts.shared_loads),
+        per_request(counts.shared_stores),
+        fma,
+    ]
 }
 
 fn per_request(traffic: Traffic) -> String {
     if traffic.requests == 0 { "-".to_owned() } else { format!("{:.2}", traffic.per_request()) }
 }
 
-/// What distinguishes this instance of a file: its layouts, tiles, threads' shares, stages and the width of its copies.
+/// What distinguishes this instance of a file: the form of each of its products.
 fn instance(file: &str, defines: &[String]) -> String {
-    let value = |name: &str| defines.iter().find_map(|define| define.strip_prefix(&format!("{name}=")));
-    let form = |suffix: &str| {
-        let of = |name: &str| value(&format!("{name}{suffix}"));
-        let (m, n, k) = (of("TILE_M")?, of("TILE_N")?, of("TILE_K")?);
-        Some(format!(
-            "{} {m} x {n} x {k}, {} x {}, {} stages",
-            of("LAYOUT")?,
-            of("THREAD_M")?,
-            of("THREAD_N")?,
-            of("STAGES")?
-        ))
-    };
-    let forms: Vec<String> = [form(""), form("_2")].into_iter().flatten().collect();
-    if forms.is_empty() { file.to_owned() } else { format!("{file}: {}", forms.join(" and ")) }
+    let forms: Vec<String> = ["", "_2"].into_iter().filter_map(|suffix| form(defines, suffix)).collect();
+    if forms.is_empty() { file.to_owned() } else { format!("{file}: {}", forms.join("; ")) }
+}
+
+/// Layout, epilogue, tiles, a thread's share and tiles in flight, from the macros with this suffix.
+fn form(defines: &[String], suffix: &str) -> Option<String> {
+    let of = |name: &str| defines.iter().find_map(|define| define.strip_prefix(&format!("{name}{suffix}=")));
+    let (layout, epilogue) = (of("LAYOUT")?, of("EPILOGUE")?.to_lowercase());
+    let (m, n, k, stages) = (of("TILE_M")?, of("TILE_N")?, of("TILE_K")?, of("STAGES")?);
+    let (thread_m, thread_n) = (of("THREAD_M")?, of("THREAD_N")?);
+    Some(format!("{layout} {epilogue}, {m} x {n} x {k}, {thread_m} x {thread_n}, {stages}"))
 }
 
 fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
