@@ -3,6 +3,7 @@
 // Shapes    thread_m x thread_n sums a thread; bias [N], other [M, N], C [M, N]; nothing outside is touched
 // Order     losses: a thread's elements row by row in f32, then block_sum's fixed tree in f64
 // Idea      a value is read, bent and stored once: no kernel of its own passes over C again
+// Checked   tests/gemm, every epilogue; tests/operations
 
 #pragma once
 

@@ -10,8 +10,8 @@ use super::sources;
 /// The oldest compute capability that the kernels run on: Turing.
 pub const OLDEST_CAPABILITY: Version = Version(7, 5);
 
-/// Contraction is off, so that a sum has the same bits here and on the processor: a fused multiply-add is written `fmaf`.
-const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "-lineinfo"];
+/// What all kernels are compiled with. Contraction is off, so that a sum has the same bits here and on the processor: a fused multiply-add is written `fmaf`.
+pub const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "-lineinfo"];
 
 /// A file of kernels and the settings of its macros.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
