@@ -290,9 +290,12 @@ fn count(number: usize, what: &str) -> String {
 }
 
 fn size(bytes: u64) -> String {
-    const GIB: f64 = (1_u64 << 30) as f64;
-    let bytes = bytes as f64;
-    if bytes >= GIB { format!("{:.1} GiB", bytes / GIB) } else { format!("{:.1} MiB", bytes / f64::from(1 << 20)) }
+    let (unit, shift) = match bytes {
+        0..0x10_0000 => ("KiB", 10),
+        0x10_0000..0x4000_0000 => ("MiB", 20),
+        _ => ("GiB", 30),
+    };
+    format!("{:.1} {unit}", bytes as f64 / (1_u64 << shift) as f64)
 }
 
 /// Adds `content` beside `label`, broken between words at [`WIDTH`] columns.
@@ -333,7 +336,7 @@ mod tests {
 
     #[test]
     fn sizes_are_told_in_the_unit_that_fits() {
-        assert_eq!([0, 3 << 19, 8 << 30].map(size), ["0.0 MiB", "1.5 MiB", "8.0 GiB"]);
+        assert_eq!([0, 2560, 3 << 19, 8 << 30].map(size), ["0.0 KiB", "2.5 KiB", "1.5 MiB", "8.0 GiB"]);
         assert_eq!([0, 1, 2].map(|n| count(n, "kernel")), ["0 kernels", "1 kernel", "2 kernels"]);
     }
 }
