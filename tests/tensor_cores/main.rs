@@ -49,7 +49,7 @@ fn sizes() -> impl Iterator<Item = Size> {
 fn plans(family: Family, problem: &Problem, splits: u32) -> impl Iterator<Item = Plan> {
     let Problem { size, layout, epilogue, .. } = *problem;
     family.tiles().into_iter().map(move |tile| {
-        let plan = Plan::with_tile(family, size, Form { layout, epilogue, tile });
+        let plan = Plan::with_tile(family, size, Form { layout, epilogue, tile: *tile });
         Plan { splits, blocks: plan.tiles * splits, ..plan }
     })
 }
