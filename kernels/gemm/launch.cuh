@@ -7,8 +7,11 @@
 
 #include "gemm/form.cuh"
 
+// Registers for 384 threads a multiprocessor, up to 168 each: left to itself, the compiler spills rather than use more than 128.
+constexpr int LEAST_BLOCKS = 384 / First::threads;
+
 #ifdef LAYOUT_2
-extern "C" __global__ void __launch_bounds__(First::threads) KERNEL(Product first, Product second) {
+extern "C" __global__ void __launch_bounds__(First::threads, LEAST_BLOCKS) KERNEL(Product first, Product second) {
     __shared__ __align__(16) float shared[LAUNCH_FLOATS];
     int block = blockIdx.x, blocks = blocks_of<First>(first);
     if (block < blocks) {
@@ -18,7 +21,7 @@ extern "C" __global__ void __launch_bounds__(First::threads) KERNEL(Product firs
     }
 }
 #else
-extern "C" __global__ void __launch_bounds__(First::threads) KERNEL(Product product) {
+extern "C" __global__ void __launch_bounds__(First::threads, LEAST_BLOCKS) KERNEL(Product product) {
     __shared__ __align__(16) float shared[LAUNCH_FLOATS];
     multiply<First>(product, blockIdx.x, shared);
 }
