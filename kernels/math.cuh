@@ -3,7 +3,7 @@
 // Shapes    one number in, one or two out
 // Order     every step is one IEEE operation. Kernels are compiled with --fmad=false: a multiply-add is fused where fmaf says so
 // Idea      the compiler's own expf and logf differ from one version to the next, and from the processor's
-// Checked   tests/kernels.rs, against src/math.rs, bit for bit
+// Checked   tests/kernels, against src/math.rs, bit for bit
 
 #pragma once
 
@@ -12,10 +12,14 @@ constexpr float LN_2_LOW = -2.1219444e-4f;
 constexpr float LOG2_E = 1.44269504088896340736f;
 constexpr float SQRT_2 = 1.41421356237309504880f;
 constexpr float TAU = 6.28318530717958647692f;
-constexpr float INFINITY_F = __builtin_bit_cast(float, 0x7f800000);
 
 // Adding and subtracting 1.5 * 2^23 rounds a number of magnitude below 2^22 to the nearest integer.
 constexpr float ROUND = 12582912.0f;
+
+// Whether x is neither infinite nor NaN.
+__device__ __forceinline__ bool is_finite(float x) {
+    return fabsf(x) <= 3.402823466e38f;
+}
 
 // 2^n for -126 <= n <= 127.
 __device__ __forceinline__ float power_of_two(int n) {

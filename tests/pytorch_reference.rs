@@ -7,13 +7,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod emulated;
 mod oracle;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use latent::backend::cpu::Cpu;
-use latent::backend::{Backend, Hyperparameters, Noise, Step, Sums};
+use latent::backend::{Backend, Hyperparameters, Noise, Precision, Step, Sums};
 use latent::nn::weights::{layout_of, to_tensors};
 use latent::nn::{Autoencoder, Dims, Kind, VanillaAE, VariationalAE};
 use latent::noise::Stream;
@@ -239,6 +240,15 @@ fn compare_all<B: Backend>(name: &str, mut new_backend: impl FnMut() -> B) {
 fn cpu_agrees_with_pytorch() {
     for threads in [1, 2, 3] {
         compare_all(&format!("cpu, {threads} threads"), || Cpu::new(threads).unwrap());
+    }
+}
+
+#[test]
+fn cuda_agrees_with_pytorch() {
+    if emulated::has_compiler() {
+        let settings = emulated::checked();
+        compare_all("cuda", || emulated::backend(&settings, Precision::Fp32));
+        emulated::assert_no_report(&settings);
     }
 }
 

@@ -6,7 +6,7 @@
 // Bound     FP32 issue from K of about 64 up; latency where the grid is smaller than the chip
 // Order     each C element sums k in ascending order: deterministic
 // Idea      5_tile2d moves single floats; 16 bytes an instruction are a quarter of the instructions for the same bytes
-// Checked   tests/gemm.rs, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
+// Checked   tests/gemm, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
 
 #ifndef KERNEL
 #define KERNEL gemm_vectorised

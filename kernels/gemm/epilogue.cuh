@@ -3,6 +3,7 @@
 // Shapes    thread_m x thread_n sums a thread; bias [N], other [M, N], C [M, N]; nothing outside is touched
 // Order     losses: a thread's elements row by row in f32, then block_sum's fixed tree in f64
 // Idea      a value is read, bent and stored once: no kernel of its own passes over C again
+// Checked   tests/gemm, every epilogue; tests/operations
 
 #pragma once
 
@@ -12,13 +13,16 @@
 
 // Neighbours in a row that a thread owns and may move in one piece.
 template <class F>
-constexpr int RUN = F::B::k_contiguous || VECTOR == 1 ? 1 : 4;
+constexpr int RUN = VECTOR == 1 ? 1 : F::column_run;
 
 template <int run>
 __device__ __forceinline__ void load_run(float (&values)[run], const float* from) {
     if constexpr (run == 4) {
         float4 four = *reinterpret_cast<const float4*>(from);
         values[0] = four.x, values[1] = four.y, values[2] = four.z, values[3] = four.w;
+    } else if constexpr (run == 2) {
+        float2 two = *reinterpret_cast<const float2*>(from);
+        values[0] = two.x, values[1] = two.y;
     } else {
         values[0] = *from;
     }
@@ -28,6 +32,8 @@ template <int run>
 __device__ __forceinline__ void store_run(float* to, const float (&values)[run]) {
     if constexpr (run == 4) {
         *reinterpret_cast<float4*>(to) = make_float4(values[0], values[1], values[2], values[3]);
+    } else if constexpr (run == 2) {
+        *reinterpret_cast<float2*>(to) = make_float2(values[0], values[1]);
     } else {
         *to = values[0];
     }
@@ -56,7 +62,7 @@ __device__ __forceinline__ void note_spoiled(const Product& p, const Place<F>& p
     for (int n = 0; n < F::thread_m * F::thread_n; ++n) {
         int row = place.row_of(n / F::thread_n), column = place.column_of(n % F::thread_n);
         size_t at = (size_t)row * p.n + column;
-        if (row >= p.m || column >= p.n || fabsf(p.c[at]) < INFINITY_F) continue;
+        if (row >= p.m || column >= p.n || is_finite(p.c[at])) continue;
         note_non_finite(p.control, LOGITS, at, p.c);
         found = true;
     }
@@ -66,7 +72,7 @@ __device__ __forceinline__ void note_spoiled(const Product& p, const Place<F>& p
 // Ends the tile's loss. A logit that is not finite makes its loss so, and the sum.
 template <class F>
 __device__ __forceinline__ void finish_loss(const Product& p, const Place<F>& place, float loss) {
-    if (!(fabsf(loss) < INFINITY_F)) note_spoiled<F>(p, place);
+    if (!is_finite(loss)) note_spoiled<F>(p, place);
     double sum = block_sum(loss);
     if (threadIdx.x == 0) p.partial[place.tile] = sum;
 }

@@ -2,12 +2,13 @@
 //
 // Launch    the first blocks belong to the first product, the others to the second where there is one
 // Idea      two small products side by side fill a chip that each alone would leave idle
+// Checked   tests/gemm, one product and two; tests/operations
 
 #pragma once
 
 #include "gemm/form.cuh"
 
-// Registers for 384 threads a multiprocessor, up to 168 each: left to itself, the compiler spills rather than use more than 128.
+// At most 168 registers a thread: left to itself, the compiler stops at 128 in places and spills.
 constexpr int LEAST_BLOCKS = 384 / First::threads;
 
 #ifdef LAYOUT_2

@@ -56,8 +56,8 @@ pub enum Error {
     Variable(LoadError),
     /// No place holds a usable library.
     #[error(
-        "NVRTC was not found. Tried: {}. Run ./data-fetch.sh nvrtc, install a CUDA toolkit, or set {VARIABLE} to \
-         libnvrtc.so or its folder",
+        "NVRTC was not found. Tried: {}. Run ./data-fetch.sh nvrtc or pip install nvidia-cuda-nvrtc, install a CUDA \
+         toolkit, or set {VARIABLE} to libnvrtc.so or its folder",
         tried_text(.tried, .failures)
     )]
     NotFound {
@@ -82,6 +82,14 @@ pub enum CompileError {
     /// More options than NVRTC's call can count.
     #[error("{name}: {count} options are more than a call takes")]
     TooManyOptions {
+        /// The source's name.
+        name: String,
+        /// How many there were.
+        count: usize,
+    },
+    /// More headers than NVRTC's call can count.
+    #[error("{name}: {count} headers are more than a call takes")]
+    TooManyHeaders {
         /// The source's name.
         name: String,
         /// How many there were.

@@ -25,6 +25,7 @@ pub use program::Program;
 pub use search::{Candidate, Found, Search};
 
 use library::Library;
+use program::Input;
 
 /// NVRTC, loaded. Copies stand for the same library; all functions may be called from several threads at once.
 #[derive(Clone, Copy)]
@@ -91,7 +92,23 @@ impl Nvrtc {
     ///
     /// [`CompileError::Rejected`] with the first error's file and line where the source or an option is wrong.
     pub fn compile<S: AsRef<str>>(&self, source: &str, name: &str, options: &[S]) -> Result<Program, CompileError> {
-        program::compile(self.library, source, name, options, &[])
+        self.compile_with_headers(source, name, &[], options)
+    }
+
+    /// Compiles like [`compile`](Self::compile), where `source` may include `headers`: the name by which each is included, and
+    /// its text. They may include each other.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile); an error in a header is told with the header's name and line.
+    pub fn compile_with_headers<S: AsRef<str>>(
+        &self,
+        source: &str,
+        name: &str,
+        headers: &[(&str, &str)],
+        options: &[S],
+    ) -> Result<Program, CompileError> {
+        program::compile(self.library, Input { source, name, headers, expressions: &[] }, options)
     }
 
     /// Compiles like [`compile`](Self::compile), and instantiates what `expressions` name: `scale<float>`, for example,
@@ -107,7 +124,7 @@ impl Nvrtc {
         options: &[S],
         expressions: &[&str],
     ) -> Result<Program, CompileError> {
-        program::compile(self.library, source, name, options, expressions)
+        program::compile(self.library, Input { source, name, headers: &[], expressions }, options)
     }
 }
 

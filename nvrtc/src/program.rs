@@ -49,17 +49,25 @@ struct Session<'a> {
     name: &'a str,
 }
 
-/// Compiles `source`, called `name` in messages, with the options and name expressions as they are.
+/// What is compiled, besides the options.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) expressions: &'a [&'a str],
+}
+
+/// Compiles `input` with the options as they are.
 pub(crate) fn compile<S: AsRef<str>>(
     library: &'static Library,
-    source: &str,
-    name: &str,
+    input: Input<'_>,
     options: &[S],
-    expressions: &[&str],
 ) -> Result<Program, CompileError> {
+    let Input { name, expressions, .. } = input;
     let options = c_strings(options, |index| format!("option {} for {name}", index + 1))?;
     let names = c_strings(expressions, |index| format!("name expression {} for {name}", index + 1))?;
-    let session = Session::new(library, source, name)?;
+    let session = Session::new(library, input)?;
     for expression in &names {
         session.add_name(expression)?;
     }
@@ -78,15 +86,21 @@ pub(crate) fn compile<S: AsRef<str>>(
 }
 
 impl<'a> Session<'a> {
-    fn new(library: &'static Library, source: &str, name: &'a str) -> Result<Self, CompileError> {
+    fn new(library: &'static Library, input: Input<'a>) -> Result<Self, CompileError> {
+        let Input { source, name, headers, .. } = input;
         let source = c_string(source, || format!("the source of {name}"))?;
         let c_name = c_string(name, || format!("the name {name:?}"))?;
+        let (names, texts): (Vec<&str>, Vec<&str>) = headers.iter().copied().unzip();
+        let count = c_int::try_from(headers.len())
+            .map_err(|_| CompileError::TooManyHeaders { name: name.to_owned(), count: headers.len() })?;
+        let c_texts = c_strings(&texts, |index| format!("the header {}", names[index]))?;
+        let c_names = c_strings(&names, |index| format!("the name of header {} for {name}", index + 1))?;
+        let (texts, names) = (pointers(&c_texts), pointers(&c_names));
         let mut program: RawProgram = ptr::null_mut();
-        // SAFETY: All strings end in NUL and live across the call, which copies them; no headers are passed, so that their
-        // arrays may be null.
+        // SAFETY: All strings end in NUL and live across the call, which copies them; both arrays hold `count` of them.
         let status = unsafe {
             let create = library.calls.create_program;
-            create(&mut program, source.as_ptr(), c_name.as_ptr(), 0, ptr::null(), ptr::null())
+            create(&mut program, source.as_ptr(), c_name.as_ptr(), count, texts.as_ptr(), names.as_ptr())
         };
         let session = Self { library, program, name };
         session.check("nvrtcCreateProgram", status)?;
@@ -100,7 +114,7 @@ impl<'a> Session<'a> {
     }
 
     fn compile(&self, options: &[CString]) -> Result<(), CompileError> {
-        let pointers: Vec<*const c_char> = options.iter().map(|option| option.as_ptr()).collect();
+        let pointers = pointers(options);
         let count = c_int::try_from(pointers.len())
             .map_err(|_| CompileError::TooManyOptions { name: self.name.to_owned(), count: pointers.len() })?;
         // SAFETY: The program is alive and only this thread has it; `pointers` holds `count` strings that outlive the call.
@@ -193,4 +207,9 @@ fn c_string(text: &str, what: impl FnOnce() -> String) -> Result<CString, Compil
 
 fn c_strings<S: AsRef<str>>(texts: &[S], what: impl Fn(usize) -> String) -> Result<Vec<CString>, CompileError> {
     texts.iter().enumerate().map(|(index, text)| c_string(text.as_ref(), || what(index))).collect()
+}
+
+/// The addresses of `texts`, which must outlive their use.
+fn pointers(texts: &[CString]) -> Vec<*const c_char> {
+    texts.iter().map(|text| text.as_ptr()).collect()
 }

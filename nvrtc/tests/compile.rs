@@ -67,6 +67,39 @@ fn a_line_directive_moves_the_error() {
     assert_eq!(diagnosis.location, Some(("part.cuh".to_owned(), 40)));
 }
 
+const HEADERS: [(&str, &str); 2] = [
+    ("outer.cuh", "#pragma once\n#include \"parts/inner.cuh\"\n__device__ float six() { return 2.0f * three(); }\n"),
+    ("parts/inner.cuh", "#pragma once\n\n__device__ float three() { return THREE; }\n"),
+];
+
+const INCLUDER: &str = "#include \"parts/inner.cuh\"\n#include \"outer.cuh\"
+extern \"C\" __global__ void f(float* x) { x[0] = six() + three(); }\n";
+
+#[test]
+fn headers_are_included_by_the_source_and_by_each_other() {
+    let Some(nvrtc) = common::nvrtc() else { return };
+    let program = nvrtc.compile_with_headers(INCLUDER, "f.cu", &HEADERS, &["-DTHREE=3.0f"]).unwrap();
+    // 9.0f, folded.
+    assert!(program.ptx().contains("1091567616") || program.ptx().contains("0f41100000"), "{}", program.ptx());
+    assert_eq!(program.log(), "");
+}
+
+#[test]
+fn an_error_in_a_header_tells_the_headers_name_and_line() {
+    let Some(nvrtc) = common::nvrtc() else { return };
+    let diagnosis = rejected(nvrtc.compile_with_headers(INCLUDER, "f.cu", &HEADERS, &[""; 0]));
+    assert_eq!(diagnosis.location, Some(("parts/inner.cuh".to_owned(), 3)), "{}", diagnosis.log);
+    assert!(diagnosis.message.contains("THREE"), "{diagnosis}");
+}
+
+#[test]
+fn a_header_that_is_not_given_is_an_error_where_it_is_included() {
+    let Some(nvrtc) = common::nvrtc() else { return };
+    let diagnosis = rejected(nvrtc.compile_with_headers(INCLUDER, "f.cu", &HEADERS[..1], &["-DTHREE=3.0f"]));
+    assert_eq!(diagnosis.location, Some(("f.cu".to_owned(), 1)), "{}", diagnosis.log);
+    assert!(diagnosis.message.contains("parts/inner.cuh"), "{diagnosis}");
+}
+
 #[test]
 fn a_wrong_option_is_rejected_with_its_name() {
     let Some(nvrtc) = common::nvrtc() else { return };
@@ -91,6 +124,11 @@ fn a_nul_in_source_name_or_option_is_an_error_that_says_where() {
     let cases = [
         (nvrtc.compile("int a;\0", "a.cu", &[""; 0]), "the source of a.cu contains a NUL character at byte 6"),
         (nvrtc.compile("", "a\0.cu", &[""; 0]), "the name \"a\\0.cu\" contains a NUL character at byte 1"),
+        (nvrtc.compile_with_headers("", "a.cu", &[("b.cuh", "\0")], &[""; 0]), "the header b.cuh contains a NUL"),
+        (
+            nvrtc.compile_with_headers("", "a.cu", &[("\0", "")], &[""; 0]),
+            "the name of header 1 for a.cu contains a NUL",
+        ),
         (nvrtc.compile("", "a.cu", &["-w", "-D\0"]), "option 2 for a.cu contains a NUL character at byte 2"),
     ];
     for (result, want) in cases {

@@ -115,9 +115,9 @@ impl Settings {
         let read = Reader { lookup };
         read.set(
             "SOFTCUDA_CC",
-            "a compute capability from 7.5 to 9.0, such as 8.0",
+            "a compute capability from 5.0 to 9.0, such as 8.0",
             &mut settings.compute_capability,
-            |t| version(t).filter(|v| (7, 5) <= *v && *v <= (9, 0)),
+            |t| version(t).filter(|v| (5, 0) <= *v && *v <= (9, 0)),
         )?;
         read.set(
             "SOFTCUDA_MEMORY",

@@ -10,6 +10,8 @@
 pub mod cpu;
 pub mod cuda;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::noise::Stream;
@@ -25,6 +27,28 @@ pub mod adam {
     pub const BETA_2: f64 = 0.999;
     /// Added to the root of the second moment.
     pub const EPSILON: f64 = 1e-8;
+
+    /// What an update multiplies with at step `step`, counted from 0, so that t = `step` + 1: the step size with the bias
+    /// correction of the first moment, lr / (1 - beta_1^t), and that of the root of the second, 1 / sqrt(1 - beta_2^t).
+    ///
+    /// The powers are taken by squaring, as the kernels take them: the same step gives the same bits everywhere.
+    pub fn corrections(learning_rate: f64, step: u64) -> (f32, f32) {
+        let t = step.saturating_add(1);
+        let step_size = learning_rate / (1.0 - power(BETA_1, t));
+        (step_size as f32, (1.0 / (1.0 - power(BETA_2, t)).sqrt()) as f32)
+    }
+
+    fn power(mut base: f64, mut exponent: u64) -> f64 {
+        let mut result = 1.0;
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                result *= base;
+            }
+            base *= base;
+            exponent >>= 1;
+        }
+        result
+    }
 }
 
 /// Why a backend could not do as it was told.
@@ -46,6 +70,19 @@ pub enum Error {
         /// What it was for.
         purpose: &'static str,
     },
+    /// The GPU, its driver or its compiler.
+    #[error(transparent)]
+    Cuda(#[from] cuda::Error),
+}
+
+impl Error {
+    /// Whether the user can mend it by asking for something else.
+    pub fn is_input_fault(&self) -> bool {
+        match self {
+            Self::Threads { .. } | Self::OutOfMemory { .. } => true,
+            Self::Cuda(error) => error.is_input_fault(),
+        }
+    }
 }
 
 /// What is applied to a linear layer's result.
@@ -81,6 +118,29 @@ pub enum Noise {
     Given,
     /// None: z is the mean. The noise buffer is not touched.
     Mean,
+}
+
+/// How products are computed. Weights, activations and sums are f32 in each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32 throughout.
+    #[default]
+    Fp32,
+    /// Tensor cores; factors rounded to 10 bits of mantissa.
+    Tf32,
+    /// Tensor cores; factors rounded to 7 bits of mantissa.
+    Bf16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fp32 => "fp32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        })
+    }
 }
 
 /// What a step is for and how many images it handles.
@@ -155,6 +215,19 @@ pub struct NonFinite {
     pub value: f32,
 }
 
+/// What a backend can tell at once, without waiting for the steps that are under way: how things stood a little while ago.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Glance {
+    /// [`Sums::images`].
+    pub images: u64,
+    /// [`Sums::bce`].
+    pub bce: f64,
+    /// [`Sums::kl`].
+    pub kl: f64,
+    /// What [`Backend::non_finite`] said.
+    pub non_finite: Option<NonFinite>,
+}
+
 /// What [`Backend::linear_backward`] needs to compute the gradient at a layer's input.
 pub struct InputGradient<'a, S> {
     /// Receives dL/d(pre-activation of x), `[rows, inputs]`.
@@ -169,6 +242,23 @@ pub trait Backend: 'static {
     type Buffer;
     /// Images of one byte a pixel, and the order in which batches take them.
     type Images;
+
+    /// What computes, for a person: "cpu, 2 threads", or the GPU's name and precision.
+    fn describe(&self) -> String;
+
+    /// Bytes that a run can still allocate where the backend computes; `None` where that is the program's own memory.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn free_memory(&self) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
+    /// Bytes that the backend allocates for itself to train `layers` on batches of `rows` images.
+    fn scratch(&self, layers: &[Linear], rows: usize) -> u64 {
+        let _ = (layers, rows);
+        0
+    }
 
     /// A buffer of `len` zeros.
     ///
@@ -223,6 +313,12 @@ pub trait Backend: 'static {
     /// # Errors
     /// The device failed.
     fn non_finite(&mut self) -> Result<Option<NonFinite>, Error>;
+
+    /// How things stood a little while ago, since [`Backend::set_sums`]; `None` where nothing new is known yet. Never waits.
+    ///
+    /// # Errors
+    /// A step failed.
+    fn glance(&mut self) -> Result<Option<Glance>, Error>;
 
     /// Carries out `body` as the next step of its stream.
     ///

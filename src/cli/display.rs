@@ -41,12 +41,11 @@ impl Display {
         Self { config: config.clone(), dir: run.dir().to_owned(), terminal, bar: None, start: (Instant::now(), 0) }
     }
 
-    /// Says what is trained, on how many images.
-    pub fn begins(&self, dims: Dims, images: usize, validation: usize) {
-        let Config { model, dataset, threads, .. } = &self.config;
-        let threads = if *threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+    /// Says what is trained, on how many images and on which device.
+    pub fn begins(&self, dims: Dims, images: usize, validation: usize, device: &str) {
+        let Config { model, dataset, .. } = &self.config;
         note(&format!(
-            "{model} {dims} on {dataset}: {images} images, {validation} to validate on; cpu, {threads}; leaves {}",
+            "{model} {dims} on {dataset}: {images} images, {validation} to validate on; {device}; leaves {}",
             self.dir.display()
         ));
     }

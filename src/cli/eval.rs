@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use super::device::{OnBackend, with_backend};
 use super::display;
 use super::options::of_run;
-use crate::backend::{Backend, Hyperparameters, Noise};
+use crate::backend::{Backend, Hyperparameters, Noise, Precision};
 use crate::data::DatasetName;
 use crate::nn::{Autoencoder, Kind, VanillaAE, VariationalAE, Weights};
 use crate::tensor::TensorFile;
@@ -28,6 +29,9 @@ pub struct Eval {
     /// Where to compute [default: auto]
     #[arg(long, value_enum, value_name = "DEVICE")]
     device: Option<Device>,
+    /// How the GPU multiplies [default: fp32]
+    #[arg(long, value_enum, value_name = "PRECISION")]
+    precision: Option<Precision>,
     /// Threads of the CPU backend [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -67,20 +71,9 @@ impl Eval {
             return Err(Error::Setting { setting: "model", value: path.display().to_string(), problem });
         }
         let bce_floor = data.test.images.bce_floor();
-        let mut backend = super::backend(config.device, config.threads)?;
-        let mut images = DeviceImages::new(&mut backend, data.test.images.into_pixels(), pixels)?;
         let noise = if self.deterministic { Noise::Mean } else { Noise::Drawn };
-        let dims = weights.dims;
-        let averages = match weights.kind {
-            Kind::Vanilla => {
-                let model = VanillaAE::new(&mut backend, dims, config.batch_size, config.seed)?;
-                measure(&mut backend, model, &weights, &mut images, noise, &config)?
-            }
-            Kind::Variational => {
-                let model = VariationalAE::new(&mut backend, dims, config.batch_size, config.seed)?;
-                measure(&mut backend, model, &weights, &mut images, noise, &config)?
-            }
-        };
+        let pixels = data.test.images.into_pixels();
+        let averages = with_backend(&config, Measurement { weights: &weights, pixels, noise, config: &config })?;
         self.print(&Report { averages, bce_floor });
         Ok(())
     }
@@ -97,6 +90,7 @@ impl Eval {
             dataset: self.dataset.unwrap_or(config.dataset),
             data_dir: self.data_dir.clone().unwrap_or_else(|| config.data_dir.clone()),
             device: self.device.unwrap_or(here.device),
+            precision: self.precision.unwrap_or(here.precision),
             threads: self.threads.unwrap_or(here.threads),
             ..config
         };
@@ -127,16 +121,40 @@ fn read_weights(path: &Path) -> Result<Weights, Error> {
     Weights::from_tensors(&file.tensors).map_err(|source| Error::Weights { path: at(), source })
 }
 
-fn measure<B: Backend, M: Autoencoder<B>>(
-    backend: &mut B,
-    mut model: M,
-    weights: &Weights,
-    images: &mut DeviceImages<B::Images>,
+/// The averages of a model over images.
+struct Measurement<'a> {
+    weights: &'a Weights,
+    pixels: Vec<u8>,
     noise: Noise,
-    config: &Config,
-) -> Result<Averages, Error> {
-    backend.write(&mut model.parameters_mut().values.storage, &weights.values)?;
-    let Config { lr, beta, seed, .. } = *config;
-    backend.set_hyperparameters(Hyperparameters { learning_rate: lr, beta, seed });
-    evaluate(backend, &mut model, images, noise, beta)
+    config: &'a Config,
+}
+
+impl OnBackend for Measurement<'_> {
+    type Output = Averages;
+
+    fn run<B: Backend>(self, backend: &mut B) -> Result<Averages, Error> {
+        let Config { batch_size, seed, .. } = *self.config;
+        let dims = self.weights.dims;
+        match self.weights.kind {
+            Kind::Vanilla => {
+                let model = VanillaAE::new(backend, dims, batch_size, seed)?;
+                self.measure(backend, model)
+            }
+            Kind::Variational => {
+                let model = VariationalAE::new(backend, dims, batch_size, seed)?;
+                self.measure(backend, model)
+            }
+        }
+    }
+}
+
+impl Measurement<'_> {
+    fn measure<B: Backend, M: Autoencoder<B>>(self, backend: &mut B, mut model: M) -> Result<Averages, Error> {
+        let Self { weights, pixels, noise, config } = self;
+        let mut images = DeviceImages::new(backend, pixels, weights.dims.input)?;
+        backend.write(&mut model.parameters_mut().values.storage, &weights.values)?;
+        let Config { lr, beta, seed, .. } = *config;
+        backend.set_hyperparameters(Hyperparameters { learning_rate: lr, beta, seed });
+        evaluate(backend, &mut model, &mut images, noise, beta)
+    }
 }

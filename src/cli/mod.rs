@@ -1,6 +1,8 @@
 //! What a person types and sees: one file a command.
 
+mod device;
 mod display;
+mod doctor;
 mod eval;
 mod options;
 mod training;
@@ -11,9 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
-use crate::backend::cpu::Cpu;
 use crate::nn::Kind;
-use crate::train::{Device, Error, Outcome};
+use crate::train::Outcome;
 
 /// Exit code of a run that was interrupted: 128 + SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -36,6 +37,8 @@ enum Command {
     Both(options::Both),
     /// Measure a trained model on the test images
     Eval(eval::Eval),
+    /// Tell what there is to compute with, what is missing and what brings it
+    Doctor(doctor::Doctor),
 }
 
 /// Parses the command line, does what it says, and returns the exit code: 0, 1 where a run failed, 2 where the input is at
@@ -45,6 +48,7 @@ pub fn run() -> ExitCode {
         Command::Ae(options) => training::one(Kind::Vanilla, &options, &stop_on_signal()),
         Command::Vae(options) => training::one(Kind::Variational, &options, &stop_on_signal()),
         Command::Both(options) => training::both(&options, &stop_on_signal()),
+        Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
     };
     match result {
@@ -70,11 +74,4 @@ fn stop_on_signal() -> Arc<AtomicBool> {
         display::note(&format!("Ctrl-C will end the run without a checkpoint: {error}"));
     }
     stop
-}
-
-/// The backend for `device`.
-fn backend(device: Device, threads: usize) -> Result<Cpu, Error> {
-    match device {
-        Device::Auto | Device::Cpu => Ok(Cpu::new(threads)?),
-    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use crate::backend::Precision;
 use crate::data::DatasetName;
 use crate::nn::Kind;
 use crate::train::{Config, Device, Error};
@@ -57,6 +58,9 @@ pub struct Settings {
     /// Where to compute: auto takes the best device present [default: auto]
     #[arg(long, value_enum, value_name = "DEVICE")]
     device: Option<Device>,
+    /// How the GPU multiplies; tf32 and bf16 use tensor cores (compute capability 8.0 or newer) [default: fp32]
+    #[arg(long, value_enum, value_name = "PRECISION")]
+    precision: Option<Precision>,
     /// Threads of the CPU backend; results do not depend on it [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -77,6 +81,9 @@ pub struct Place {
     /// Continue this run in its folder; --epochs is the total
     #[arg(long, value_name = "RUN", conflicts_with_all = ["config", "out", "name"])]
     pub resume: Option<PathBuf>,
+    /// Print what the run would keep in its device's memory, and do nothing else
+    #[arg(long)]
+    pub memory: bool,
     /// Plain lines also on a terminal
     #[arg(long)]
     pub no_progress: bool,
@@ -182,6 +189,7 @@ impl Settings {
             checkpoint_every: own.checkpoint_every.unwrap_or(base.checkpoint_every),
             seed: own.seed.unwrap_or(base.seed),
             device: own.device.unwrap_or(base.device),
+            precision: own.precision.unwrap_or(base.precision),
             threads: own.threads.unwrap_or(base.threads),
         }
     }

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::display::Display;
+use super::device::{OnBackend, with_backend};
+use super::display::{Display, line};
 use super::options::{Both, Place, Training};
 use crate::backend::Backend;
 use crate::data::Dataset;
-use crate::nn::{Autoencoder, Kind, VanillaAE, VariationalAE, Weights};
+use crate::nn::{Autoencoder, Dims, Kind, MemoryPlan, VanillaAE, VariationalAE, Weights};
 use crate::train::{Checkpoint, Config, DeviceImages, Environment, Error, Outcome, Progress, Run, Session, train};
 
 /// Trains one model.
@@ -17,6 +18,10 @@ pub fn one(kind: Kind, options: &Training, stop: &AtomicBool) -> Result<Outcome,
         Some(dir) => Plan::resumed(options, kind, dir)?,
         None => Plan::fresh(options.resolve(kind)?)?,
     };
+    if place.memory {
+        with_backend(&plan.config, MemoryTable(&plan))?;
+        return Ok(Outcome::Finished);
+    }
     let new_dir = || Run::new_dir(&place.out, place.name.as_deref(), &kind.to_string());
     plan.carry_out(new_dir, place, stop, None).map(|(outcome, _)| outcome)
 }
@@ -25,6 +30,10 @@ pub fn one(kind: Kind, options: &Training, stop: &AtomicBool) -> Result<Outcome,
 pub fn both(options: &Both, stop: &AtomicBool) -> Result<Outcome, Error> {
     let Both { training, share_decoder } = options;
     let place = &training.place;
+    if place.memory {
+        one(Kind::Vanilla, training, stop)?;
+        return one(Kind::Variational, training, stop);
+    }
     let mut dir = place.resume.clone();
     let mut trained: Option<Weights> = None;
     for kind in [Kind::Vanilla, Kind::Variational] {
@@ -102,6 +111,28 @@ impl Plan {
         Ok(self)
     }
 
+    fn dims(&self) -> Dims {
+        self.config.dims(self.data.train.images.pixels_per_image())
+    }
+
+    /// What the run keeps on its device with batches of `rows` images.
+    fn memory_plan<B: Backend>(&self, backend: &B, rows: usize) -> MemoryPlan {
+        let images = self.data.train.images.len() + self.data.test.images.len();
+        MemoryPlan::of_run(backend, self.config.model, self.dims(), rows, images)
+    }
+
+    /// Checks that all of it fits there.
+    fn check_memory<B: Backend>(&self, backend: &B) -> Result<(), Error> {
+        let Some(free) = backend.free_memory()? else { return Ok(()) };
+        let batch_size = self.config.batch_size;
+        let needed = |rows| self.memory_plan(backend, rows).total();
+        if needed(batch_size) <= free {
+            return Ok(());
+        }
+        let fits = (1..batch_size).rev().find(|rows| needed(*rows) <= free);
+        Err(Error::DeviceMemory { needed: needed(batch_size), free, batch_size, fits })
+    }
+
     /// Trains; the decoder of `initial` is where a new run's decoder begins.
     fn carry_out(
         self,
@@ -110,40 +141,70 @@ impl Plan {
         stop: &AtomicBool,
         initial: Option<&Weights>,
     ) -> Result<(Outcome, Weights), Error> {
-        let Config { model, batch_size, seed, .. } = self.config;
-        let dims = self.config.dims(self.data.train.images.pixels_per_image());
-        let mut backend = super::backend(self.config.device, self.config.threads)?;
-        let task = Task { plan: self, place, stop, initial };
+        let config = self.config.clone();
+        with_backend(&config, Task { plan: self, place, stop, initial, new_dir })
+    }
+}
+
+/// Prints what a run would keep in its device's memory.
+struct MemoryTable<'a>(&'a Plan);
+
+impl OnBackend for MemoryTable<'_> {
+    type Output = ();
+
+    fn run<B: Backend>(self, backend: &mut B) -> Result<(), Error> {
+        let MemoryPlan { buffers } = self.0.memory_plan(backend, self.0.config.batch_size);
+        let config = &self.0.config;
+        let dims = self.0.dims();
+        line(&format!(
+            "{} {dims} with batches of {} images on {}",
+            config.model,
+            config.batch_size,
+            backend.describe()
+        ));
+        let row = |name: &str, bytes: u64| line(&format!("  {name:32} {:12.3} MiB", bytes as f64 / 1_048_576.0));
+        buffers.iter().for_each(|(name, bytes)| row(name, *bytes));
+        row("in all", buffers.iter().map(|(_, bytes)| bytes).sum());
+        if let Some(free) = backend.free_memory()? {
+            row("free", free);
+        }
+        Ok(())
+    }
+}
+
+/// A plan and its surroundings.
+struct Task<'a, F> {
+    plan: Plan,
+    place: &'a Place,
+    stop: &'a AtomicBool,
+    initial: Option<&'a Weights>,
+    new_dir: F,
+}
+
+impl<F: FnOnce() -> Result<PathBuf, Error>> OnBackend for Task<'_, F> {
+    type Output = (Outcome, Weights);
+
+    fn run<B: Backend>(self, backend: &mut B) -> Result<Self::Output, Error> {
+        let Config { model, batch_size, seed, .. } = self.plan.config;
+        let dims = self.plan.dims();
+        self.plan.check_memory(backend)?;
         match model {
             Kind::Vanilla => {
-                let model = VanillaAE::new(&mut backend, dims, batch_size, seed)?;
-                task.train(&mut backend, model, new_dir)
+                let model = VanillaAE::new(backend, dims, batch_size, seed)?;
+                self.train(backend, model)
             }
             Kind::Variational => {
-                let model = VariationalAE::new(&mut backend, dims, batch_size, seed)?;
-                task.train(&mut backend, model, new_dir)
+                let model = VariationalAE::new(backend, dims, batch_size, seed)?;
+                self.train(backend, model)
             }
         }
     }
 }
 
-/// A plan and its surroundings.
-struct Task<'a> {
-    plan: Plan,
-    place: &'a Place,
-    stop: &'a AtomicBool,
-    initial: Option<&'a Weights>,
-}
-
-impl Task<'_> {
-    fn train<B: Backend, M: Autoencoder<B>>(
-        self,
-        backend: &mut B,
-        mut model: M,
-        new_dir: impl FnOnce() -> Result<PathBuf, Error>,
-    ) -> Result<(Outcome, Weights), Error> {
-        let Plan { config, data, resumed } = self.plan;
-        if let Some(initial) = self.initial {
+impl<F: FnOnce() -> Result<PathBuf, Error>> Task<'_, F> {
+    fn train<B: Backend, M: Autoencoder<B>>(self, backend: &mut B, mut model: M) -> Result<(Outcome, Weights), Error> {
+        let Self { plan: Plan { config, data, resumed }, place, stop, initial, new_dir } = self;
+        if let Some(initial) = initial {
             let mut weights = Weights::of(backend, &model)?;
             weights.take_decoder(initial);
             backend.write(&mut model.parameters_mut().values.storage, &weights.values)?;
@@ -156,19 +217,19 @@ impl Task<'_> {
             None => (Run::begin(new_dir()?)?, Progress::default()),
         };
         run.write_config(&config)?;
-        run.write_environment(&Environment::here(config.threads, &data.digest))?;
+        run.write_environment(&Environment::here(&backend.describe(), &data.digest))?;
         let pixels = data.train.images.pixels_per_image();
-        let mut display = Display::new(&config, &run, self.place.no_progress);
+        let mut display = Display::new(&config, &run, place.no_progress);
         let images = DeviceImages::new(backend, data.train.images.into_pixels(), pixels)?;
         let mut validation = DeviceImages::new(backend, data.test.images.into_pixels(), pixels)?;
-        display.begins(model.dims(), images.count, validation.count);
+        display.begins(model.dims(), images.count, validation.count, &backend.describe());
         let session = Session {
             config: &config,
             run: &mut run,
             data_digest: &data.digest,
             progress,
             observer: &mut display,
-            stop: self.stop,
+            stop,
         };
         let outcome = train(backend, &mut model, images, &mut validation, session)?;
         display.ends(outcome, &run);

@@ -8,6 +8,7 @@ mod initialisation;
 mod models;
 mod parameters;
 pub mod perceptron;
+mod plan;
 pub mod weights;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use models::{Autoencoder, Common, VanillaAE, VariationalAE, vanilla_loss, variational_loss};
 pub use parameters::Parameters;
 pub use perceptron::{Decoder, Encoder, VariationalEncoder};
+pub use plan::MemoryPlan;
 pub use weights::{Weights, WeightsError};
 
 #[cfg(doc)]

@@ -25,7 +25,7 @@ impl<B: Backend> Parameters<B> {
     /// Out of memory.
     pub fn new(backend: &mut B, layout: Layout, seed: u64) -> Result<Self, Error> {
         let layout = Arc::new(layout);
-        let mut arena = || Ok(Arena::new(Arc::clone(&layout), backend.zeros(layout.len())?));
+        let mut arena = || -> Result<_, Error> { Ok(Arena::new(Arc::clone(&layout), backend.zeros(layout.len())?)) };
         let (values, gradients, first_moment, second_moment) = (arena()?, arena()?, arena()?, arena()?);
         let mut parameters = Self { values, gradients, first_moment, second_moment };
         backend.write(&mut parameters.values.storage, &pytorch_default(&layout, seed))?;

@@ -36,6 +36,11 @@ impl<S> Hidden<S> {
 }
 
 impl Perceptron {
+    /// Its layers, first to last.
+    pub fn layers(&self) -> [Linear; 3] {
+        [self.first, self.second, self.last]
+    }
+
     /// Enqueues the two hidden layers: h1 = f(x W1^T + b1), h2 = f(h1 W2^T + b2), f = LeakyReLU.
     pub fn hidden<B: Backend>(
         &self,

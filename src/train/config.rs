@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use crate::backend::Precision;
 use crate::data::DatasetName;
 use crate::nn::weights::layout_of;
 use crate::nn::{Dims, Kind};
@@ -22,6 +23,10 @@ pub enum Device {
     Auto,
     /// The processor.
     Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+    /// The CUDA backend on a driver in software, for machines without a GPU: slow, for tests and for learning.
+    Emulated,
 }
 
 /// All settings of one run, in the order of `config.toml`.
@@ -57,6 +62,8 @@ pub struct Config {
     pub seed: u64,
     /// Where to compute.
     pub device: Device,
+    /// How the GPU multiplies.
+    pub precision: Precision,
     /// Threads of the CPU backend.
     pub threads: usize,
 }
@@ -80,6 +87,7 @@ impl Config {
             checkpoint_every: 5,
             seed: 1,
             device: Device::Auto,
+            precision: Precision::Fp32,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

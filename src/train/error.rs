@@ -124,6 +124,25 @@ pub enum Error {
         /// The learning rate.
         learning_rate: f64,
     },
+    /// The device's memory is too small.
+    #[error(
+        "{} MiB of the GPU's memory are needed with --batch-size {batch_size} and {} MiB are free; {}",
+        needed.div_ceil(1 << 20), free >> 20,
+        fits.map_or_else(
+            || "not even one image at a time fits: choose a smaller --hidden-dim or --latent-dim, or --device cpu".to_owned(),
+            |fits| format!("--batch-size {fits} would fit, or end other programs that use the GPU"),
+        )
+    )]
+    DeviceMemory {
+        /// Bytes that the run needs.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+        /// The batch size asked for.
+        batch_size: usize,
+        /// The largest batch size that fits.
+        fits: Option<usize>,
+    },
     /// The data.
     #[error(transparent)]
     Data(#[from] data::Error),
@@ -146,9 +165,7 @@ impl Error {
     pub fn is_input_fault(&self) -> bool {
         match self {
             Self::Diverged { .. } | Self::Grid(_) | Self::Curves(_) => false,
-            Self::Backend(error) => {
-                matches!(error, backend::Error::OutOfMemory { .. } | backend::Error::Threads { .. })
-            }
+            Self::Backend(error) => error.is_input_fault(),
             Self::Data(error) => error.is_input_fault(),
             Self::Write(error) => can_be_chosen_otherwise(error.cause.kind()),
             Self::CreateRun { source, .. } => can_be_chosen_otherwise(source.kind()),

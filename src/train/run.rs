@@ -22,30 +22,30 @@ pub struct Environment {
     pub commit: Option<&'static str>,
     /// The processor.
     pub cpu: String,
-    /// Threads of the CPU backend.
-    pub threads: usize,
+    /// What computed, as the backend describes itself.
+    pub device: String,
     /// SHA-256 of the data.
     pub data_digest: String,
 }
 
 impl Environment {
     /// This program on this machine.
-    pub fn here(threads: usize, data_digest: &str) -> Self {
+    pub fn here(device: &str, data_digest: &str) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             commit: option_env!("LATENT_COMMIT"),
-            cpu: processor(),
-            threads,
+            cpu: Self::processor(),
+            device: device.to_owned(),
             data_digest: data_digest.to_owned(),
         }
     }
-}
 
-/// The processor's name as Linux gives it, else its architecture.
-fn processor() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+    /// The processor's name as Linux gives it, else its architecture.
+    pub fn processor() -> String {
+        let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+    }
 }
 
 /// A run's folder, and the metrics recorded in it.

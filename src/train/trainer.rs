@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom;
 
 use super::{Averages, Checkpoint, Config, DeviceImages, Error, Progress, Record, Run, Which, evaluate};
-use crate::backend::{Backend, Hyperparameters, Noise, Sums};
+use crate::backend::{Backend, Glance, Hyperparameters, Noise, NonFinite, Sums};
 use crate::nn::{Autoencoder, Weights};
 use crate::noise::{Address, PhiloxRng, Stream};
 use crate::plot::grid::Grid;
@@ -132,9 +132,7 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
             self.session.progress.position += rows;
             if Instant::now() >= next_tick {
                 next_tick = Instant::now() + TICK;
-                self.check_finite()?;
-                let averages = self.averages(beta)?;
-                self.session.observer.epoch_progresses(self.session.progress.position, &averages);
+                self.show_progress(beta)?;
             }
         };
         self.check_finite()?;
@@ -154,8 +152,13 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
         Ok(outcome)
     }
 
-    fn averages(&mut self, beta: f64) -> Result<Averages, Error> {
-        Ok(Averages::of(&self.backend.sums()?, self.model.kind(), beta))
+    /// Tells the observer how far the device has come, and stops the run if a number was not finite.
+    fn show_progress(&mut self, beta: f64) -> Result<(), Error> {
+        let Some(Glance { images, bce, kl, non_finite }) = self.backend.glance()? else { return Ok(()) };
+        self.refuse(non_finite)?;
+        let averages = Averages::of(&Sums { images, bce, kl, ..Sums::default() }, self.model.kind(), beta);
+        self.session.observer.epoch_progresses(images as usize, &averages);
+        Ok(())
     }
 
     fn record(&mut self, record: Record) -> Result<(), Error> {
@@ -165,7 +168,12 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
 
     /// Stops the run if a number was not finite: the parameters are of no use from there on.
     fn check_finite(&mut self) -> Result<(), Error> {
-        let Some(at) = self.backend.non_finite()? else { return Ok(()) };
+        let found = self.backend.non_finite()?;
+        self.refuse(found)
+    }
+
+    fn refuse(&self, non_finite: Option<NonFinite>) -> Result<(), Error> {
+        let Some(at) = non_finite else { return Ok(()) };
         let checkpoint = Run::last_checkpoint(self.session.run.dir());
         Err(Error::Diverged { at, checkpoint, learning_rate: self.session.config.lr })
     }

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes of the kernels' Control, and where in it the place of the first non-finite number lies.
-const CONTROL: usize = 168;
-const SUSPECT: usize = 104;
+const CONTROL: usize = 176;
+const SUSPECT: usize = 120;
 
 /// The device, and what was loaded on it.
 pub struct Device {
@@ -41,7 +41,7 @@ pub fn device() -> Option<MutexGuard<'static, Device>> {
 fn architecture(family: Family) -> &'static str {
     match family {
         Family::Vectorised => "compute_75",
-        Family::SplitK => "compute_80",
+        Family::SplitK | Family::Tf32 | Family::Bf16 => "compute_80",
     }
 }
 
@@ -55,7 +55,7 @@ pub fn options(architecture: &str, variant: &Variant) -> Vec<String> {
         "-lineinfo".to_owned(),
         format!("-I{}", kernels.display()),
     ];
-    options.extend(variant.defines());
+    options.extend(variant.defines().iter().map(|define| format!("-D{define}")));
     options
 }
 

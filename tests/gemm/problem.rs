@@ -11,6 +11,8 @@ pub struct Problem {
     pub b: Vec<f32>,
     pub bias: Vec<f32>,
     pub other: Vec<f32>,
+    /// What becomes of the elements of A and B as they are multiplied.
+    pub rounding: fn(f32) -> f32,
 }
 
 /// What a launch left.
@@ -47,7 +49,16 @@ impl Problem {
         let draw = |seed, count| uniform(seed, count).map(value).collect();
         let other =
             if epilogue == Epilogue::BiasBce { uniform(4, m * n).map(|x| x as f32).collect() } else { draw(4, m * n) };
-        Problem { size, layout, epilogue, a: draw(1, m * k), b: draw(2, k * n), bias: draw(3, n), other }
+        Problem {
+            size,
+            layout,
+            epilogue,
+            a: draw(1, m * k),
+            b: draw(2, k * n),
+            bias: draw(3, n),
+            other,
+            rounding: |value| value,
+        }
     }
 
     fn a_at(&self, row: usize, k: usize) -> f64 {
@@ -60,9 +71,13 @@ impl Problem {
         f64::from(self.b[at])
     }
 
+    fn rounded(&self, value: f64) -> f64 {
+        f64::from((self.rounding)(value as f32))
+    }
+
     /// The sum of an element of C and the sum of its terms' magnitudes.
     fn sum(&self, row: usize, column: usize) -> (f64, f64) {
-        let terms = (0..self.size.k).map(|k| self.a_at(row, k) * self.b_at(k, column));
+        let terms = (0..self.size.k).map(|k| self.rounded(self.a_at(row, k)) * self.rounded(self.b_at(k, column)));
         terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()))
     }
 

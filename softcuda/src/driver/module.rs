@@ -91,11 +91,13 @@ impl Function {
 struct Refusal {
     code: Code,
     text: String,
+    /// Whether programs ask in order to find out, with something else to load where the answer is no: nothing to tell a person.
+    expected: bool,
 }
 
 impl Refusal {
     fn new(code: Code, text: impl Into<String>) -> Refusal {
-        Refusal { code, text: text.into() }
+        Refusal { code, text: text.into(), expected: false }
     }
 
     fn of(error: &LoadError) -> Refusal {
@@ -114,7 +116,7 @@ fn text_of(image: &[u8]) -> Result<String, Refusal> {
     const BINARIES: [&[u8]; 3] = [b"\x7fELF", &[0x50, 0xed, 0x55, 0xba], &[0xb1, 0x43, 0x62, 0x46]];
     if BINARIES.iter().any(|magic| image.starts_with(magic)) {
         let text = "the image is machine code for a real device: this driver runs PTX only, so load the PTX instead";
-        return Err(Refusal::new(Code::NO_BINARY_FOR_GPU, text));
+        return Err(Refusal { expected: true, ..Refusal::new(Code::NO_BINARY_FOR_GPU, text) });
     }
     if image.is_empty() {
         return Err(Refusal::new(Code::INVALID_IMAGE, "the image is empty: load PTX"));
@@ -163,7 +165,7 @@ impl Log {
 fn load_module(driver: &Driver, context: &Context, image: &[u8], log: &Log) -> Outcome<Handle> {
     let program = load_program(driver, image).map_err(|refusal| {
         log.write(&refusal.text);
-        if log.buffer == 0 {
+        if log.buffer == 0 && !refusal.expected {
             eprintln!("softcuda: the module cannot be loaded: {}", refusal.text);
         }
         refusal.code

@@ -17,7 +17,9 @@ use self::elementwise as loops;
 use self::parts::Parts;
 use self::pool::Pool;
 use self::product::{Operand, product, strips};
-use super::{Activation, Backend, Error, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Step, Sums, adam};
+use super::{
+    Activation, Backend, Error, Glance, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Step, Sums, adam,
+};
 use crate::math;
 use crate::noise::{Address, Stream};
 
@@ -128,6 +130,11 @@ impl Backend for Cpu {
     type Buffer = Buffer;
     type Images = Images;
 
+    fn describe(&self) -> String {
+        let threads = self.threads();
+        if threads == 1 { "cpu, 1 thread".to_owned() } else { format!("cpu, {threads} threads") }
+    }
+
     fn zeros(&mut self, len: usize) -> Result<Buffer, Error> {
         Buffer::zeros(len)
     }
@@ -175,6 +182,11 @@ impl Backend for Cpu {
 
     fn non_finite(&mut self) -> Result<Option<NonFinite>, Error> {
         Ok(self.non_finite)
+    }
+
+    fn glance(&mut self) -> Result<Option<Glance>, Error> {
+        let Sums { images, bce, kl, .. } = self.sums;
+        Ok(Some(Glance { images, bce, kl, non_finite: self.non_finite }))
     }
 
     fn run(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), Error> {
@@ -385,10 +397,8 @@ impl Backend for Cpu {
         if self.non_finite.is_some() {
             return;
         }
-        let t = self.step(Stream::Training) as f64 + 1.0;
-        let step_size = self.hyperparameters.learning_rate / (1.0 - adam::BETA_1.powf(t));
-        let root_scale = 1.0 / (1.0 - adam::BETA_2.powf(t)).sqrt();
-        let (step_size, root_scale) = (step_size as f32, root_scale as f32);
+        let step = self.step(Stream::Training);
+        let (step_size, root_scale) = adam::corrections(self.hyperparameters.learning_rate, step);
         let (p, m, v) = (Parts::new(params), Parts::new(first_moment), Parts::new(second_moment));
         self.pool.run(len.div_ceil(PARAMETERS_PER_TASK), &|task| {
             let part = task * PARAMETERS_PER_TASK..((task + 1) * PARAMETERS_PER_TASK).min(len);

@@ -3,11 +3,13 @@
 //! Every choice follows from the shape alone, never from the device's size, so that every GPU sums in the same order and gives
 //! the same bits.
 
+use crate::backend::Precision;
+
 /// What a kernel is told about a product C = A B; `kernels/gemm/product.cuh` has the same fields in the same order.
 ///
 /// Addresses are the device's; 0 where an epilogue has no use for one.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Product {
     /// The first operand.
     pub a: u64,
@@ -155,12 +157,29 @@ pub enum Family {
     Vectorised,
     /// `8_split_k.cu`, from compute capability 8.0.
     SplitK,
+    /// `9_tf32.cu`, from compute capability 8.0: operands are rounded to tf32.
+    Tf32,
+    /// `10_bf16.cu`, from compute capability 8.0: operands are rounded to bf16.
+    Bf16,
 }
 
 impl Family {
-    /// The faster one that a device of this compute capability runs.
-    pub fn of(compute_capability: (u32, u32)) -> Family {
-        if compute_capability >= (8, 0) { Family::SplitK } else { Family::Vectorised }
+    /// The fastest one of `precision` that a device of this compute capability runs; `None` where none does.
+    pub fn of(compute_capability: (u32, u32), precision: Precision) -> Option<Family> {
+        let is_ampere = compute_capability >= (8, 0);
+        match precision {
+            Precision::Fp32 => Some(if is_ampere { Family::SplitK } else { Family::Vectorised }),
+            Precision::Tf32 => is_ampere.then_some(Family::Tf32),
+            Precision::Bf16 => is_ampere.then_some(Family::Bf16),
+        }
+    }
+
+    /// The tiles that plans choose among, from large to small.
+    pub fn tiles(self) -> &'static [Tile] {
+        match self {
+            Family::Vectorised | Family::SplitK => &TILES,
+            Family::Tf32 | Family::Bf16 => &TENSOR_TILES,
+        }
     }
 }
 
@@ -183,6 +202,8 @@ impl Variant {
         match self.family {
             Family::Vectorised => "gemm/6_vectorised.cu",
             Family::SplitK => "gemm/8_split_k.cu",
+            Family::Tf32 => "gemm/9_tf32.cu",
+            Family::Bf16 => "gemm/10_bf16.cu",
         }
     }
 
@@ -205,7 +226,7 @@ impl Variant {
     /// The compiler's options that make this instance of the file.
     pub fn defines(&self) -> Vec<String> {
         let vector = if self.aligned { 4 } else { 1 };
-        let mut defines = vec![format!("-DKERNEL={}", self.entry()), format!("-DVECTOR={vector}")];
+        let mut defines = vec![format!("KERNEL={}", self.entry()), format!("VECTOR={vector}")];
         defines.extend(self.first.defines(""));
         defines.extend(self.second.iter().flat_map(|second| second.defines("_2")));
         defines
@@ -229,8 +250,8 @@ impl Form {
             ("THREAD_N", tile.thread_n),
             ("STAGES", tile.stages),
         ];
-        let words = words.iter().map(|(name, value)| format!("-D{name}{suffix}={value}"));
-        words.chain(numbers.iter().map(|(name, value)| format!("-D{name}{suffix}={value}"))).collect()
+        let words = words.iter().map(|(name, value)| format!("{name}{suffix}={value}"));
+        words.chain(numbers.iter().map(|(name, value)| format!("{name}{suffix}={value}"))).collect()
     }
 }
 
@@ -246,15 +267,15 @@ pub struct Size {
 }
 
 impl Size {
-    /// Whether the rows of both operands and of C are multiples of 16 bytes where they are copied so.
+    /// Whether the rows of both operands and of C are multiples of what is moved in one piece: 16 bytes, or 8 of C where B's
+    /// rows run along k.
     pub fn is_aligned(self, layout: Layout) -> bool {
         let Size { m, n, k } = self;
-        let rows = match layout {
-            Layout::Nt => [k, k],
-            Layout::Nn => [k, n],
-            Layout::Tn => [m, n],
-        };
-        rows.iter().all(|row| row % 4 == 0)
+        match layout {
+            Layout::Nt => k % 4 == 0 && n % 2 == 0,
+            Layout::Nn => k % 4 == 0 && n % 4 == 0,
+            Layout::Tn => m % 4 == 0 && n % 4 == 0,
+        }
     }
 
     fn tiles(self, tile: Tile) -> usize {
@@ -288,6 +309,13 @@ pub const TILES: [Tile; 4] = [
     Tile { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4, stages: 4 },
 ];
 
+/// The same on tensor cores, where a warp is eight rows of four threads.
+const TENSOR_TILES: [Tile; 3] = [
+    Tile { m: 128, n: 64, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
+    Tile { m: 64, n: 64, k: 16, thread_m: 4, thread_n: 8, stages: 3 },
+    Tile { m: 32, n: 32, k: 32, thread_m: 2, thread_n: 4, stages: 4 },
+];
+
 /// Tiles of k in shared memory where registers, not the copies themselves, bridge the way there.
 const DOUBLE_BUFFER: u32 = 2;
 
@@ -305,17 +333,18 @@ const LEAST_PART: usize = 96;
 fn parts(family: Family, size: Size) -> usize {
     match family {
         Family::Vectorised => 1,
-        Family::SplitK => (size.k / LEAST_PART).max(1),
+        Family::SplitK | Family::Tf32 | Family::Bf16 => (size.k / LEAST_PART).max(1),
     }
 }
 
 impl Plan {
     /// The plan for a product, from its shape alone: the largest tile that leaves enough blocks and wastes little at the edges.
     pub fn new(family: Family, size: Size, layout: Layout, epilogue: Epilogue) -> Plan {
-        let [.., smallest] = TILES;
+        let tiles = family.tiles();
+        let smallest = tiles[tiles.len() - 1];
         let wastes_little = |tile| size.padded(tile) * 8 <= size.padded(smallest) * 9;
         let leaves_enough = |tile| size.tiles(tile) * parts(family, size) >= FEW_BLOCKS;
-        let tile = TILES.into_iter().find(|tile| wastes_little(*tile) && leaves_enough(*tile)).unwrap_or(smallest);
+        let tile = tiles.iter().copied().find(|tile| wastes_little(*tile) && leaves_enough(*tile)).unwrap_or(smallest);
         Plan::with_tile(family, size, Form { layout, epilogue, tile })
     }
 
@@ -336,10 +365,13 @@ impl Plan {
     pub fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
         let tiles = size.tiles(form.tile);
         let splits = (MANY_BLOCKS / tiles).clamp(1, parts(family, size));
+        let is_fp32 = matches!(family, Family::Vectorised | Family::SplitK);
         if family == Family::Vectorised {
             form.tile.stages = DOUBLE_BUFFER;
         }
-        form.tile.k = if form.layout == Layout::Tn { BATCH_DEPTH } else { form.tile.k };
+        if is_fp32 && form.layout == Layout::Tn {
+            form.tile.k = BATCH_DEPTH;
+        }
         Plan { form, splits: splits as u32, tiles: tiles as u32, blocks: (tiles * splits) as u32 }
     }
 
