@@ -191,9 +191,9 @@ impl Device {
     }
 
     /// As [`Device::multiply`], with the counts of the launch.
-    pub fn count(&mut self, family: Family, work: &[(&Problem, Plan)]) -> LaunchCounts {
+    pub fn count(&mut self, family: Family, work: &[(&Problem, Plan)]) -> (Vec<Output>, LaunchCounts) {
         self.library.reset_counts().unwrap();
-        self.multiply(family, true, work, 0);
-        self.library.launches().unwrap().pop().unwrap()
+        let outputs = self.multiply(family, true, work, 0);
+        (outputs, self.library.launches().unwrap().pop().unwrap())
     }
 }

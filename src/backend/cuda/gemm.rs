@@ -301,8 +301,8 @@ pub struct Plan {
     pub blocks: u32,
 }
 
-/// Tiles from large to small.
-const TILES: [Tile; 4] = [
+/// The tiles that a plan chooses from, from large to small.
+pub const TILES: [Tile; 4] = [
     Tile { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
     Tile { m: 64, n: 64, k: 16, thread_m: 8, thread_n: 4, stages: 3 },
     Tile { m: 64, n: 32, k: 16, thread_m: 8, thread_n: 4, stages: 4 },
@@ -361,7 +361,7 @@ impl Plan {
             .map(|(plan, size)| Plan::with_tile(family, size, Form { tile, ..plan.form }))
     }
 
-    /// The plan with a tile of choice, its depth and stages fitted to layout and family.
+    /// The plan with a tile of choice, whose depth and stages are fitted to layout and family.
     pub fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
         let tiles = size.tiles(form.tile);
         let splits = (MANY_BLOCKS / tiles).clamp(1, parts(family, size));
