@@ -91,6 +91,39 @@ fn turing_trains_in_fp32_and_refuses_tensor_cores() {
     assert!((turing - ampere).abs() <= 1e-4 * ampere, "{turing} and {ampere}");
 }
 
+/// Three epochs in one go, and one epoch that is continued on the same device, then on the processor.
+#[test]
+fn a_resumed_run_has_the_bits_of_an_uninterrupted_one_and_may_change_the_device() {
+    if !emulated::has_compiler() {
+        return;
+    }
+    let place = Place::new();
+    let train = |arguments: &[&str]| {
+        let output = run(&place, arguments, &[]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    let batch = ["--batch-size", "7001"];
+    train(&[&batch[..], &["--epochs", "2", "--name", "whole"]].concat());
+    train(&[&batch[..], &["--epochs", "1", "--name", "parts"]].concat());
+    std::fs::create_dir_all(place.path("moved")).unwrap();
+    for file in ["config.toml", "metrics.jsonl", "checkpoints/last"] {
+        let target = place.path("moved").join(file);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(place.path("runs/parts").join(file), target).unwrap();
+    }
+    let resume = |dir: &str, device: &str| {
+        let arguments = ["vae", "--resume", dir, "--epochs", "2", "--device", device];
+        let output = command(&place, &arguments, &[]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        place.losses(dir, "train")
+    };
+    assert_eq!(resume("runs/parts", "emulated"), place.losses("runs/whole", "train"));
+    assert!(place.read("runs/parts/model.safetensors") == place.read("runs/whole/model.safetensors"));
+    let (cpu, cuda) = (resume("moved", "cpu"), place.losses("runs/whole", "train"));
+    let loss = |losses: &[serde_json::Value]| losses[1]["loss"].as_f64().unwrap();
+    assert!((loss(&cpu) - loss(&cuda)).abs() <= 1e-4 * loss(&cuda), "{} and {}", loss(&cpu), loss(&cuda));
+}
+
 #[test]
 fn the_processor_refuses_tensor_cores() {
     let place = Place::new();

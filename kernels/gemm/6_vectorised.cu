@@ -6,7 +6,7 @@
 // Bound     FP32 issue from K of about 64 up; latency where the grid is smaller than the chip
 // Order     each C element sums k in ascending order: deterministic
 // Idea      5_tile2d moves single floats; 16 bytes an instruction are a quarter of the instructions for the same bytes
-// Checked   tests/gemm.rs, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
+// Checked   tests/gemm, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
 
 #ifndef KERNEL
 #define KERNEL gemm_vectorised
@@ -19,19 +19,36 @@
 #include "gemm/fragment.cuh"
 #include "gemm/source.cuh"
 
+// VECTOR floats, moved by one instruction.
+template <int floats>
+struct Piece {
+    using type = float;
+};
+template <>
+struct Piece<4> {
+    using type = float4;
+};
+
 // The pieces of one tile on their way through a thread's registers.
 template <class T, int threads>
 struct Cargo {
     using S = Source<T, threads>;
-    float pieces[S::passes][VECTOR];
+    using Wide = typename Piece<VECTOR>::type;
+    Wide pieces[S::passes];
 
     // Loads the source's next tile, of which `left` k exist.
     __device__ __forceinline__ void load(S& source, int left) {
+        if (left >= T::depth) {
 #pragma unroll
-        for (int p = 0; p < S::passes; ++p) {
+            for (int p = 0; p < S::passes; ++p)
+                if (source.has(p)) pieces[p] = *reinterpret_cast<const Wide*>(source.from[p]);
+        } else {
 #pragma unroll
-            for (int v = 0; v < VECTOR; ++v) pieces[p][v] = 0.0f;
-            if (source.has(p) && source.exists(p, left)) load_run(pieces[p], source.from[p]);
+            for (int p = 0; p < S::passes; ++p) {
+                pieces[p] = Wide{};
+                if (source.has(p) && source.exists(p, left))
+                    pieces[p] = *reinterpret_cast<const Wide*>(source.from[p]);
+            }
         }
         source.advance();
     }
@@ -40,7 +57,7 @@ struct Cargo {
     __device__ __forceinline__ void store(const S& source, float* to) const {
 #pragma unroll
         for (int p = 0; p < S::passes; ++p)
-            if (source.has(p)) store_run(to + p * S::pass_floats, pieces[p]);
+            if (source.has(p)) *reinterpret_cast<Wide*>(to + p * S::pass_floats) = pieces[p];
     }
 };
 
@@ -56,12 +73,12 @@ __device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& plac
         b_cargo.load(b, left);
     };
     float *a_to = shared + a.to(), *b_to = shared + F::A::floats + b.to();
-    auto store = [&](int half) {
-        a_cargo.store(a, a_to + half);
-        b_cargo.store(b, b_to + half);
+    auto store = [&] {
+        a_cargo.store(a, a_to);
+        b_cargo.store(b, b_to);
     };
     load(p.k);
-    store(0);
+    store();
     __syncthreads();
 
     const float* a_lane = shared + lane_start<typename F::A>(place.warp_row, place.lane_row);
@@ -77,7 +94,9 @@ __device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& plac
         half += step;
         a_lane += step;
         b_lane += step;
-        if (more) store(half);
+        a_to += step;
+        b_to += step;
+        if (more) store();
         __syncthreads();
     }
 }

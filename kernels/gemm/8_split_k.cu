@@ -6,7 +6,7 @@
 // Bound     FP32 issue where the grid fills the chip; latency of the pipeline's first tiles and of the last block where not
 // Order     each part sums k in ascending order, the parts are added in ascending order: deterministic
 // Idea      7_async_copy leaves a large chip idle where C has few tiles: here K is cut as well, and whoever ends last adds up
-// Checked   tests/gemm.rs, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
+// Checked   tests/gemm, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
 
 #ifndef KERNEL
 #define KERNEL gemm_split_k

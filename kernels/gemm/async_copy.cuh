@@ -2,6 +2,7 @@
 //
 // Shapes    4 or 16 bytes a copy
 // Idea      cp.async (sm_80): a thread starts the copies of tiles to come, then multiplies the tile that has arrived
+// Checked   tests/gemm, tests/tensor_cores
 
 #pragma once
 

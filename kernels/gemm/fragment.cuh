@@ -4,6 +4,7 @@
 // Bound     FP32 issue: thread_m thread_n FMA for (thread_m + thread_n) / 4 reads of 16 bytes
 // Order     each sum takes k in ascending order: deterministic
 // Idea      every read is 16 bytes: four k of one row, or four neighbours of one k, whichever lie side by side
+// Checked   tests/gemm, through every product
 
 #pragma once
 

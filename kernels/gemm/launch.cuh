@@ -2,6 +2,7 @@
 //
 // Launch    the first blocks belong to the first product, the others to the second where there is one
 // Idea      two small products side by side fill a chip that each alone would leave idle
+// Checked   tests/gemm, one product and two; tests/operations
 
 #pragma once
 

@@ -4,6 +4,7 @@
 // Bound     tensor cores, or shared memory: a warp reads 8 thread_m + 4 thread_n floats for each k
 // Order     tiles of k in ascending order; within an instruction the hardware's own, the same at every run
 // Idea      a sum does not care which k is called which: k 2t and 2t + 1, side by side, are one read of 8 bytes
+// Checked   tests/tensor_cores, through both tensor-core products
 //
 // Lane 4g + t owns row g of A's fragments, column g of B's, and of every eight k the pair 2t, 2t + 1. An operand whose rows run
 // along k is read as that pair: in banks, eight rows are 8 or 24 apart and never meet. The other kind is read as two

@@ -3,6 +3,7 @@
 // Shapes    an operand across x k (rows along k) or k x across, row-major; any size, nothing outside is touched
 // Idea      what lies outside across k is replaced by the last that lies inside: no element of C is made of it. So all that a
 //           copy needs is a pointer that moves on; only a last, ragged tile along k is looked at and filled up with zeros
+// Checked   tests/gemm, at ragged sizes and odd addresses
 
 #pragma once
 

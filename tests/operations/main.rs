@@ -7,15 +7,17 @@
 
 #[path = "../emulated/mod.rs"]
 mod emulated;
+mod harness;
 mod layers;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod posterior;
 mod steps;
 
+use latent::backend::Precision;
 use latent::backend::cpu::Cpu;
-use latent::backend::{Backend, Hyperparameters, Precision, Step, Sums};
-use latent::noise::Stream;
+
+use harness::{UNTOUCHED, bits, everything, input, output, result, some_sums, training};
 
 /// Stamps each test body for each backend. A body takes a function that makes a fresh backend.
 macro_rules! on_every_backend {
@@ -60,57 +62,6 @@ on_every_backend! {
     steps::sums_add_to_what_was_set,
     steps::the_first_non_finite_number_is_named_and_stops_adam,
     steps::an_infinite_logit_is_named,
-}
-
-/// What an output holds before an operation, and beyond its elements afterwards.
-const UNTOUCHED: f32 = -777.25;
-
-/// Elements that a buffer has beyond those of the step.
-const ROOM: usize = 37;
-
-/// `values`, then numbers that spoil every result they enter.
-fn input<B: Backend>(backend: &mut B, values: &[f32]) -> B::Buffer {
-    let mut buffer = backend.zeros(values.len() + ROOM).unwrap();
-    backend.write(&mut buffer, &[values, &[f32::NAN; ROOM]].concat()).unwrap();
-    buffer
-}
-
-/// Room for `len` elements and more.
-fn output<B: Backend>(backend: &mut B, len: usize) -> B::Buffer {
-    let mut buffer = backend.zeros(len + ROOM).unwrap();
-    backend.write(&mut buffer, &vec![UNTOUCHED; len + ROOM]).unwrap();
-    buffer
-}
-
-/// The first `len` elements of an [`output`], after a look at those beyond.
-#[track_caller]
-fn result<B: Backend>(backend: &mut B, buffer: &B::Buffer, len: usize) -> Vec<f32> {
-    let mut values = backend.read(buffer, len + ROOM).unwrap();
-    assert_eq!(values.split_off(len), [UNTOUCHED; ROOM], "elements beyond the {len} of the step");
-    values
-}
-
-fn training(rows: usize) -> Step {
-    Step::once(Stream::Training, rows)
-}
-
-fn bits(values: &[f32]) -> Vec<u64> {
-    values.iter().map(|v| u64::from(v.to_bits())).collect()
-}
-
-/// Sums with a part for each latent unit, none of them zero.
-fn some_sums(units: usize) -> Sums {
-    let part = |first: usize| (0..units).map(|i| (first + i) as f64).collect();
-    Sums { images: 1000, bce: 2000.0, kl: 3000.0, mean: part(40), mean_squared: part(50) }
-}
-
-/// What every operation leaves at ordinary, odd and smallest shapes, bit for bit.
-fn everything<B: Backend>(backend: &mut B) -> Vec<(String, Vec<u64>)> {
-    backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 0.7, seed: 5 });
-    let mut all = layers::everything(backend);
-    all.extend(posterior::everything(backend));
-    all.extend(steps::everything(backend));
-    all
 }
 
 #[test]

@@ -175,11 +175,10 @@ impl Family {
     }
 
     /// The tiles that plans choose among, from large to small.
-    pub fn tiles(self) -> [Tile; 3] {
+    pub fn tiles(self) -> &'static [Tile] {
         match self {
-            Family::Vectorised => TILES.map(|tile| Tile { stages: 2, ..tile }),
-            Family::SplitK => TILES,
-            Family::Tf32 | Family::Bf16 => TENSOR_TILES,
+            Family::Vectorised | Family::SplitK => &TILES,
+            Family::Tf32 | Family::Bf16 => &TENSOR_TILES,
         }
     }
 }
@@ -282,6 +281,11 @@ impl Size {
     fn tiles(self, tile: Tile) -> usize {
         self.m.div_ceil(tile.m as usize) * self.n.div_ceil(tile.n as usize)
     }
+
+    /// Elements of all tiles, those outside C among them.
+    fn padded(self, tile: Tile) -> usize {
+        self.tiles(tile) * tile.m as usize * tile.n as usize
+    }
 }
 
 /// How one product is carried out.
@@ -298,9 +302,10 @@ pub struct Plan {
 }
 
 /// Tiles from large to small.
-const TILES: [Tile; 3] = [
+const TILES: [Tile; 4] = [
     Tile { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
     Tile { m: 64, n: 64, k: 16, thread_m: 8, thread_n: 4, stages: 3 },
+    Tile { m: 64, n: 32, k: 16, thread_m: 8, thread_n: 4, stages: 4 },
     Tile { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4, stages: 4 },
 ];
 
@@ -311,18 +316,35 @@ const TENSOR_TILES: [Tile; 3] = [
     Tile { m: 32, n: 32, k: 32, thread_m: 2, thread_n: 4, stages: 4 },
 ];
 
-/// Blocks that keep a large GPU busy.
-const ENOUGH_BLOCKS: usize = 256;
+/// Tiles of k in shared memory where registers, not the copies themselves, bridge the way there.
+const DOUBLE_BUFFER: u32 = 2;
+
+/// Rows of a tile that lies across k: the gradient at a weight sums over a batch, of which 100 has no use for a tile of 16.
+const BATCH_DEPTH: u32 = 20;
+
+/// Blocks without which a large GPU idles, and blocks beyond which splitting gains nothing.
+const FEW_BLOCKS: usize = 200;
+const MANY_BLOCKS: usize = 400;
 
 /// Terms below which a part of a sum is not worth a block of its own.
 const LEAST_PART: usize = 96;
 
+/// Parts that a sum may be split into.
+fn parts(family: Family, size: Size) -> usize {
+    match family {
+        Family::Vectorised => 1,
+        Family::SplitK | Family::Tf32 | Family::Bf16 => (size.k / LEAST_PART).max(1),
+    }
+}
+
 impl Plan {
-    /// The plan for a product, from its shape alone.
+    /// The plan for a product, from its shape alone: the largest tile that leaves enough blocks and wastes little at the edges.
     pub fn new(family: Family, size: Size, layout: Layout, epilogue: Epilogue) -> Plan {
         let tiles = family.tiles();
-        let [.., smallest] = tiles;
-        let tile = tiles.into_iter().find(|tile| size.tiles(*tile) >= ENOUGH_BLOCKS).unwrap_or(smallest);
+        let smallest = tiles[tiles.len() - 1];
+        let wastes_little = |tile| size.padded(tile) * 8 <= size.padded(smallest) * 9;
+        let leaves_enough = |tile| size.tiles(tile) * parts(family, size) >= FEW_BLOCKS;
+        let tile = tiles.iter().copied().find(|tile| wastes_little(*tile) && leaves_enough(*tile)).unwrap_or(smallest);
         Plan::with_tile(family, size, Form { layout, epilogue, tile })
     }
 
@@ -330,25 +352,25 @@ impl Plan {
     pub fn pair(family: Family, sizes: [Size; 2], layouts: [Layout; 2], epilogues: [Epilogue; 2]) -> [Plan; 2] {
         let plan = |index: usize| Plan::new(family, sizes[index], layouts[index], epilogues[index]);
         let [first, second] = [plan(0), plan(1)];
-        let smaller =
-            if first.form.tile.threads() <= second.form.tile.threads() { first.form.tile } else { second.form.tile };
-        let again = |plan: Plan, size| Plan::with_tile(family, size, Form { tile: smaller, ..plan.form });
-        let both_fit = first.form.tile.threads() == second.form.tile.threads();
-        if both_fit { [first, second] } else { [again(first, sizes[0]), again(second, sizes[1])] }
+        let [few, many] = [first, second].map(|plan| plan.form.tile.threads());
+        if few == many {
+            return [first, second];
+        }
+        let tile = if few < many { first.form.tile } else { second.form.tile };
+        [(first, sizes[0]), (second, sizes[1])]
+            .map(|(plan, size)| Plan::with_tile(family, size, Form { tile, ..plan.form }))
     }
 
-    /// The plan for a product in this form, whose tile is given.
+    /// The plan with a tile of choice, its depth and stages fitted to layout and family.
     pub fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
         let tiles = size.tiles(form.tile);
-        let splits = match family {
-            Family::Vectorised => 1,
-            Family::SplitK | Family::Tf32 | Family::Bf16 => {
-                (ENOUGH_BLOCKS / tiles).clamp(1, (size.k / LEAST_PART).max(1))
-            }
-        };
+        let splits = (MANY_BLOCKS / tiles).clamp(1, parts(family, size));
         let is_fp32 = matches!(family, Family::Vectorised | Family::SplitK);
+        if family == Family::Vectorised {
+            form.tile.stages = DOUBLE_BUFFER;
+        }
         if is_fp32 && form.layout == Layout::Tn {
-            form.tile.k = 20;
+            form.tile.k = BATCH_DEPTH;
         }
         Plan { form, splits: splits as u32, tiles: tiles as u32, blocks: (tiles * splits) as u32 }
     }

@@ -14,6 +14,7 @@ mod elementwise;
 mod error;
 pub mod gemm;
 mod kernel;
+mod laps;
 mod launch;
 mod memory;
 mod pace;
@@ -35,6 +36,7 @@ use self::elementwise::{BLOCK, QUAD, SAMPLING_BLOCK};
 pub use self::error::Error;
 use self::gemm::{Epilogue, Family, Layout, Plan, Product, Variant};
 pub use self::kernel::Kernel;
+pub use self::laps::Lap;
 use self::launch::{Launch, Recording};
 pub use self::memory::Buffer;
 use self::memory::{Memory, Scratch};
@@ -259,6 +261,29 @@ impl Cuda {
         self.last_adam = Some(adam);
     }
 
+    /// Makes the launches of `step`, which becomes the current one.
+    fn prepare(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), Error> {
+        self.settle()?;
+        self.current = step;
+        self.launches.clear();
+        self.last_adam = None;
+        self.end = self.blank_end();
+        body(self);
+        self.end_step();
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Counts the current step, whose launches are enqueued.
+    fn complete(&mut self, step: Step) -> Result<(), Error> {
+        self.bce_parts.settle();
+        self.kl_parts.settle();
+        self.workspace.settle();
+        self.tickets.settle();
+        self.moments.settle();
+        self.steps[step.stream as usize] += 1;
+        self.pace.count(&self.stream)
+    }
+
     /// Carries out the launches of the current step.
     fn submit(&mut self) -> Result<(), Error> {
         if self.current.name.is_none() {
@@ -284,11 +309,13 @@ impl Cuda {
     }
 
     fn enqueue_launches(&self) -> Result<(), cudarc::driver::DriverError> {
-        self.launches.iter().try_for_each(|launch| {
-            // SAFETY: every launch is made by an operation below, from the kernel's own struct of arguments and the addresses of
-            // buffers that the step's body borrows, and only after its kernel was loaded.
-            unsafe { launch.enqueue(&self.stream, &self.functions[&launch.kernel]) }
-        })
+        self.launches.iter().try_for_each(|launch| self.enqueue_launch(launch))
+    }
+
+    fn enqueue_launch(&self, launch: &Launch) -> Result<(), cudarc::driver::DriverError> {
+        // SAFETY: every launch is made by an operation below, from the kernel's own struct of arguments and the addresses of
+        // buffers that the step's body borrows, and only after its kernel was loaded.
+        unsafe { launch.enqueue(&self.stream, &self.functions[&launch.kernel]) }
     }
 
     /// Enqueues one product.
@@ -448,24 +475,9 @@ impl Backend for Cuda {
     }
 
     fn run(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), backend::Error> {
-        self.settle()?;
-        self.current = step;
-        self.launches.clear();
-        self.last_adam = None;
-        self.end = self.blank_end();
-        body(self);
-        self.end_step();
-        if let Some(error) = self.failed.take() {
-            return Err(error.into());
-        }
+        self.prepare(step, body)?;
         self.submit()?;
-        self.bce_parts.settle();
-        self.kl_parts.settle();
-        self.workspace.settle();
-        self.tickets.settle();
-        self.moments.settle();
-        self.steps[step.stream as usize] += 1;
-        Ok(self.pace.count(&self.stream)?)
+        Ok(self.complete(step)?)
     }
 
     fn gather(&mut self, images: &mut Images, batch: &mut Buffer) {

@@ -10,6 +10,7 @@ macro_rules! embedded {
 /// Every file of `kernels/`: its path there, by which others include it, and its text.
 pub const FILES: &[(&str, &str)] = embedded![
     "adam.cu",
+    "bce.cu",
     "block_sum.cuh",
     "control.cuh",
     "finish.cu",
@@ -28,12 +29,16 @@ pub const FILES: &[(&str, &str)] = embedded![
     "gemm/product.cuh",
     "gemm/source.cuh",
     "gemm/split_k.cuh",
+    "kl.cu",
+    "leaky_relu.cu",
     "math.cuh",
     "noise.cuh",
     "quad.cuh",
     "reparameterise.cu",
     "reparameterise_backward.cu",
-    "standard_normal.cu"
+    "sigmoid.cu",
+    "standard_normal.cu",
+    "sum.cu"
 ];
 
 /// The text of `file`.
