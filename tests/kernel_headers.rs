@@ -155,9 +155,11 @@ fn blocks_and_bytes_are_those_that_softcuda_counts() {
         let block = header.number_after("Launch", "block");
         assert_eq!(block, Some(f64::from(counts.block[0])), "kernels/{file}: threads of a block");
         let Some(elements) = elements(kernel) else { continue };
-        let bytes = (counts.global_loads.bytes + counts.global_stores.bytes) as f64 / elements as f64;
+        // The counts have more: a number of the control is asked for by every lane, and moves a whole sector.
+        let asked = counts.global_loads.bytes + counts.global_stores.bytes;
+        let bytes = asked.min(counts.bytes_moved()) as f64 / elements as f64;
         let told = header.number_before("Cost", "bytes of global memory").unwrap();
         println!("{file}: {bytes:.3} bytes an element, {told} told");
-        assert!((bytes - told).abs() <= 0.05 * told, "kernels/{file}: {bytes} bytes an element, {told} told");
+        assert!((told..=1.25 * told).contains(&bytes), "kernels/{file}: {bytes} bytes an element, {told} told");
     }
 }
