@@ -3,7 +3,7 @@
 // Shapes    one Control a backend; src/backend/cuda/control.rs has the same fields in the same order
 // Order     sums are added by one thread, in the order of blocks; the place of a non-finite number is the least of all found
 // Idea      nothing that a step needs comes from the host, so that a recorded step can be launched again as it is
-// Checked   tests/operations, tests/kernels.rs
+// Checked   tests/operations, tests/kernels
 
 #pragma once
 

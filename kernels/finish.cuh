@@ -34,13 +34,6 @@ __device__ __forceinline__ double power(double base, unsigned long long exponent
     return result;
 }
 
-__device__ __forceinline__ double sum_of(const double* parts, int count) {
-    double sum = 0.0;
-    for (int i = threadIdx.x; i < count; i += blockDim.x) sum += parts[i];
-    __syncthreads();
-    return block_sum(sum);
-}
-
 // Keeps the first non-finite number of all steps.
 __device__ __forceinline__ void keep_non_finite(Control* control, int stream) {
     unsigned long long suspect = control->suspect;

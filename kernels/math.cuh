@@ -3,7 +3,7 @@
 // Shapes    one number in, one or two out
 // Order     every step is one IEEE operation. Kernels are compiled with --fmad=false: a multiply-add is fused where fmaf says so
 // Idea      the compiler's own expf and logf differ from one version to the next, and from the processor's
-// Checked   tests/kernels.rs, against src/math.rs, bit for bit
+// Checked   tests/kernels, against src/math.rs, bit for bit
 
 #pragma once
 

@@ -4,7 +4,7 @@
 // Cost      ten rounds of Philox4x32 and two Box-Muller transforms: about 40 integer products and 120 f32 operations a block
 // Order     none: every number follows from its address alone, so any grid, batch split or resumed run draws the same
 // Idea      a generator with a state would tie the noise to the launch geometry and would have to be saved and restored
-// Checked   tests/kernels.rs, against src/noise bit for bit; tests/operations
+// Checked   tests/kernels, against src/noise bit for bit; tests/operations
 
 #pragma once
 

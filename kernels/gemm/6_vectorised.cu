@@ -6,7 +6,7 @@
 // Bound     FP32 issue from K of about 64 up; latency where the grid is smaller than the chip
 // Order     each C element sums k in ascending order: deterministic
 // Idea      5_tile2d moves single floats; 16 bytes an instruction are a quarter of the instructions for the same bytes
-// Checked   tests/gemm.rs, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
+// Checked   tests/gemm, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
 
 #ifndef KERNEL
 #define KERNEL gemm_vectorised
@@ -19,58 +19,84 @@
 #include "gemm/fragment.cuh"
 #include "gemm/source.cuh"
 
+// VECTOR floats, moved by one instruction.
+template <int floats>
+struct Piece {
+    using type = float;
+};
+template <>
+struct Piece<4> {
+    using type = float4;
+};
+
 // The pieces of one tile on their way through a thread's registers.
 template <class T, int threads>
 struct Cargo {
-    float pieces[Source<T, threads>::passes][VECTOR];
+    using S = Source<T, threads>;
+    using Wide = typename Piece<VECTOR>::type;
+    Wide pieces[S::passes];
 
-    __device__ __forceinline__ void load(Source<T, threads>& source) {
+    // Loads the source's next tile, of which `left` k exist.
+    __device__ __forceinline__ void load(S& source, int left) {
+        if (left >= T::depth) {
 #pragma unroll
-        for (int p = 0; p < Source<T, threads>::passes; ++p) {
+            for (int p = 0; p < S::passes; ++p)
+                if (source.has(p)) pieces[p] = *reinterpret_cast<const Wide*>(source.from[p]);
+        } else {
 #pragma unroll
-            for (int v = 0; v < VECTOR; ++v) pieces[p][v] = 0.0f;
-            if (source.has(p) && source.exists(p)) load_run(pieces[p], source.from[p]);
+            for (int p = 0; p < S::passes; ++p) {
+                pieces[p] = Wide{};
+                if (source.has(p) && source.exists(p, left))
+                    pieces[p] = *reinterpret_cast<const Wide*>(source.from[p]);
+            }
         }
         source.advance();
     }
 
-    __device__ __forceinline__ void store(const Source<T, threads>& source, float* tile) const {
+    // Stores the pieces; `to` is where the thread's first piece goes.
+    __device__ __forceinline__ void store(const S& source, float* to) const {
 #pragma unroll
-        for (int p = 0; p < Source<T, threads>::passes; ++p)
-            if (source.has(p)) store_run(tile + source.to[p], pieces[p]);
+        for (int p = 0; p < S::passes; ++p)
+            if (source.has(p)) *reinterpret_cast<Wide*>(to + p * S::pass_floats) = pieces[p];
     }
 };
 
 // Sums all tiles of k; while one is multiplied, the next is on its way to the other half of shared memory.
 template <class F>
-__device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& place, float* shared,
-                                          float (&sums)[F::thread_m][F::thread_n]) {
+__device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& place, float* shared, Sums<F>& sums) {
     Source<typename F::A, F::threads> a(p.a, place.row, p.m, 0, p.k);
     Source<typename F::B, F::threads> b(p.b, place.column, p.n, 0, p.k);
     Cargo<typename F::A, F::threads> a_cargo;
     Cargo<typename F::B, F::threads> b_cargo;
-    auto load = [&] {
-        a_cargo.load(a);
-        b_cargo.load(b);
+    auto load = [&](int left) {
+        a_cargo.load(a, left);
+        b_cargo.load(b, left);
     };
-    auto store = [&](int half) {
-        a_cargo.store(a, shared + half);
-        b_cargo.store(b, shared + half + F::A::floats);
+    float *a_to = shared + a.to(), *b_to = shared + F::A::floats + b.to();
+    auto store = [&] {
+        a_cargo.store(a, a_to);
+        b_cargo.store(b, b_to);
     };
-    load();
-    store(0);
+    load(p.k);
+    store();
     __syncthreads();
 
-    int a_start = lane_start<typename F::A>(place.warp_row, place.lane_row);
-    int b_start = F::A::floats + lane_start<typename F::B>(place.warp_column, place.lane_column);
+    const float* a_lane = shared + lane_start<typename F::A>(place.warp_row, place.lane_row);
+    const float* b_lane = shared + F::A::floats + lane_start<typename F::B>(place.warp_column, place.lane_column);
     int half = 0;
 #pragma unroll 1
-    for (int k = 0; k < p.k; k += F::tile_k) {
-        bool more = k + F::tile_k < p.k;
-        if (more) load();
-        multiply_tile<F>(sums, shared + half + a_start, shared + half + b_start);
-        half = F::stage_floats - half;
-        if (more) store(half);
+    for (int left = p.k; left > 0; left -= F::tile_k) {
+        bool more = left > F::tile_k;
+        if (more) load(left - F::tile_k);
+        multiply_tile(sums, a_lane, b_lane);
+        if (place.sums_column()) sum_column(sums, shared + half);
+        int step = half == 0 ? F::stage_floats : -F::stage_floats;
+        half += step;
+        a_lane += step;
+        b_lane += step;
+        a_to += step;
+        b_to += step;
+        if (more) store();
         __syncthreads();
     }
 }
@@ -79,9 +105,9 @@ template <class F>
 __device__ __forceinline__ void multiply(const Product& p, int block, float* shared) {
     static_assert(F::stages == 2, "one tile is multiplied while the next one comes");
     Place<F> place(p, block);
-    float sums[F::thread_m][F::thread_n] = {};
-    sum_tiles<F>(p, place, shared, sums);
-    finish<F>(p, place, sums);
+    Sums<F> sums;
+    sum_tiles(p, place, shared, sums);
+    finish(p, place, sums);
 }
 
 #include "gemm/launch.cuh"

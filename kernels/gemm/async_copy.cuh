@@ -1,20 +1,33 @@
 // gemm/async_copy.cuh: copies from global to shared memory that pass no register and are waited for later.
 //
-// Shapes    4 or 16 bytes a copy, zeros where `present` is false
+// Shapes    4 or 16 bytes a copy
 // Idea      cp.async (sm_80): a thread starts the copies of tiles to come, then multiplies the tile that has arrived
+// Checked   tests/gemm, tests/tensor_cores
 
 #pragma once
 
 #include "gemm/source.cuh"
 
-template <int bytes>
-__device__ __forceinline__ void copy_async(unsigned int to_shared, const float* from, bool present) {
-    int wanted = present ? bytes : 0;
-    if constexpr (bytes == 16) {
-        // Past L1: no other thread of the multiprocessor wants these bytes soon.
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to_shared), "l"(from), "r"(wanted) : "memory");
+// Copies VECTOR floats to `offset` bytes after a shared address; past L1, where nobody else will ask for them soon.
+template <int offset>
+__device__ __forceinline__ void copy_async(unsigned int to, const float* from) {
+    if constexpr (VECTOR == 4) {
+        asm volatile("cp.async.cg.shared.global [%0 + %2], [%1], 16;" ::"r"(to), "l"(from), "n"(offset) : "memory");
     } else {
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to_shared), "l"(from), "r"(wanted) : "memory");
+        asm volatile("cp.async.ca.shared.global [%0 + %2], [%1], 4;" ::"r"(to), "l"(from), "n"(offset) : "memory");
+    }
+}
+
+// As copy_async where `exists`; zeros otherwise, and `from` is not read.
+template <int offset>
+__device__ __forceinline__ void copy_or_clear_async(unsigned int to, const float* from, bool exists) {
+    int bytes = exists ? 4 * VECTOR : 0;
+    if constexpr (VECTOR == 4) {
+        asm volatile("cp.async.cg.shared.global [%0 + %3], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes), "n"(offset)
+                     : "memory");
+    } else {
+        asm volatile("cp.async.ca.shared.global [%0 + %3], [%1], 4, %2;" ::"r"(to), "l"(from), "r"(bytes), "n"(offset)
+                     : "memory");
     }
 }
 
@@ -29,11 +42,19 @@ __device__ __forceinline__ void wait_for_copies() {
     asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
 
-// Starts the copies of a source's next tile.
-template <class T, int threads>
-__device__ __forceinline__ void fetch_tile(Source<T, threads>& source, unsigned int tile) {
-#pragma unroll
-    for (int p = 0; p < Source<T, threads>::passes; ++p)
-        if (source.has(p)) copy_async<4 * VECTOR>(tile + 4 * source.to[p], source.from[p], source.exists(p));
-    source.advance();
+// Starts the copies of a source's next tile, of which `left` k exist; `to` is where the thread's first piece goes.
+template <bool whole, int tile_floats, class T, int threads, int pass = 0>
+__device__ __forceinline__ void fetch_tile(const Source<T, threads>& source, unsigned int to, int left) {
+    using S = Source<T, threads>;
+    if constexpr (pass < S::passes) {
+        constexpr int offset = 4 * (tile_floats + pass * S::pass_floats);
+        if (source.has(pass)) {
+            if constexpr (whole) {
+                copy_async<offset>(to, source.from[pass]);
+            } else {
+                copy_or_clear_async<offset>(to, source.from[pass], source.exists(pass, left));
+            }
+        }
+        fetch_tile<whole, tile_floats, T, threads, pass + 1>(source, to, left);
+    }
 }

@@ -1,8 +1,9 @@
 // gemm/epilogue.cuh: what becomes of the finished sums, as they leave the registers.
 //
 // Shapes    thread_m x thread_n sums a thread; bias [N], other [M, N], C [M, N]; nothing outside is touched
-// Order     losses: a thread's elements row by row in f32, then block_sum's fixed tree in f64; bias gradient: k ascending
+// Order     losses: a thread's elements row by row in f32, then block_sum's fixed tree in f64
 // Idea      a value is read, bent and stored once: no kernel of its own passes over C again
+// Checked   tests/gemm, every epilogue; tests/operations
 
 #pragma once
 
@@ -12,13 +13,16 @@
 
 // Neighbours in a row that a thread owns and may move in one piece.
 template <class F>
-constexpr int RUN = F::B::k_contiguous || VECTOR == 1 ? 1 : 4;
+constexpr int RUN = VECTOR == 1 ? 1 : F::column_run;
 
 template <int run>
 __device__ __forceinline__ void load_run(float (&values)[run], const float* from) {
     if constexpr (run == 4) {
         float4 four = *reinterpret_cast<const float4*>(from);
         values[0] = four.x, values[1] = four.y, values[2] = four.z, values[3] = four.w;
+    } else if constexpr (run == 2) {
+        float2 two = *reinterpret_cast<const float2*>(from);
+        values[0] = two.x, values[1] = two.y;
     } else {
         values[0] = *from;
     }
@@ -28,6 +32,8 @@ template <int run>
 __device__ __forceinline__ void store_run(float* to, const float (&values)[run]) {
     if constexpr (run == 4) {
         *reinterpret_cast<float4*>(to) = make_float4(values[0], values[1], values[2], values[3]);
+    } else if constexpr (run == 2) {
+        *reinterpret_cast<float2*>(to) = make_float2(values[0], values[1]);
     } else {
         *to = values[0];
     }
@@ -48,61 +54,62 @@ __device__ __forceinline__ float finished(float sum, float bias, float other, fl
     return sum;
 }
 
-// Ends the tile's loss: the sum goes to partial, a loss that is not finite to the control.
+// Finds out which of the thread's elements of C spoiled its loss: its first one where none did, but their sum.
+template <class F>
+__device__ __forceinline__ void note_spoiled(const Product& p, const Place<F>& place) {
+    bool found = false;
+#pragma unroll 1
+    for (int n = 0; n < F::thread_m * F::thread_n; ++n) {
+        int row = place.row_of(n / F::thread_n), column = place.column_of(n % F::thread_n);
+        size_t at = (size_t)row * p.n + column;
+        if (row >= p.m || column >= p.n || is_finite(p.c[at])) continue;
+        note_non_finite(p.control, LOGITS, at, p.c);
+        found = true;
+    }
+    if (!found) note_non_finite(p.control, LOGITS, (size_t)place.row_of(0) * p.n + place.column_of(0), p.c);
+}
+
+// Ends the tile's loss. A logit that is not finite makes its loss so, and the sum.
 template <class F>
 __device__ __forceinline__ void finish_loss(const Product& p, const Place<F>& place, float loss) {
-    if (!is_finite(loss)) {
-        size_t element = (size_t)place.row_of(0) * p.n + place.column_of(0);
-        note_non_finite(p.control, LOGITS, element, p.c);
-    }
+    if (!is_finite(loss)) note_spoiled<F>(p, place);
     double sum = block_sum(loss);
     if (threadIdx.x == 0) p.partial[place.tile] = sum;
 }
 
-// The sum over k of A's columns, from the blocks of C's first column of tiles alone.
-template <class F>
-__device__ __forceinline__ void bias_gradient(const Product& p, const Place<F>& place) {
-    if (place.column != 0) return;
-    for (int row = place.row + threadIdx.x; row < min(place.row + F::tile_m, p.m); row += F::threads) {
-        float sum = 0.0f;
-        const float* a = p.a + row;
-#pragma unroll 4
-        for (int k = 0; k < p.k; ++k) sum += a[(size_t)k * p.m];
-        p.bias_gradient[row] = sum;
-    }
-}
-
 // Turns a tile's sums into C and whatever else the epilogue leaves.
 template <class F>
-__device__ __forceinline__ void finish(const Product& p, const Place<F>& place,
-                                       const float (&sums)[F::thread_m][F::thread_n]) {
+__device__ __forceinline__ void finish(const Product& p, const Place<F>& place, const Sums<F>& sums) {
     constexpr Epilogue epilogue = F::epilogue;
     constexpr bool has_bias = epilogue >= BIAS && epilogue <= BIAS_BCE;
     constexpr bool has_other = epilogue == BIAS_BCE || epilogue == DERIVATIVE;
     constexpr int run = RUN<F>;
-    float loss = 0.0f;
+    constexpr int runs = F::thread_n / run;
+    float bias[runs][run] = {}, loss = 0.0f;
+    if constexpr (has_bias) {
 #pragma unroll
-    for (int j = 0; j < F::thread_n; j += run) {
-        int column = place.column_of(j);
-        if (column >= p.n) continue;
-        float bias[run] = {};
-        if constexpr (has_bias) load_run(bias, p.bias + column);
+        for (int j = 0; j < runs; ++j)
+            if (place.column_of(j * run) < p.n) load_run(bias[j], p.bias + place.column_of(j * run));
+    }
 #pragma unroll
-        for (int i = 0; i < F::thread_m; ++i) {
-            int row = place.row_of(i);
-            if (row >= p.m) continue;
-            size_t at = (size_t)row * p.n + column;
+    for (int i = 0; i < F::thread_m; ++i) {
+        if (place.row_of(i) >= p.m) continue;
+        // One address a row: the columns are a fixed way from the first.
+        size_t start = (size_t)place.row_of(i) * p.n + place.column_of(0);
+        float* c = p.c + start;
+        const float* others = p.other + start;
+#pragma unroll
+        for (int j = 0; j < runs; ++j) {
+            if (place.column_of(j * run) >= p.n) continue;
+            int across = place.column_of(j * run) - place.column_of(0);
             float other[run] = {}, value[run];
-            if constexpr (has_other) load_run(other, p.other + at);
+            if constexpr (has_other) load_run(other, others + across);
 #pragma unroll
-            for (int r = 0; r < run; ++r) {
-                value[r] = finished<epilogue>(sums[i][j + r], bias[r], other[r], loss);
-                if (epilogue == BIAS_BCE && !is_finite(value[r]))
-                    note_non_finite(p.control, LOGITS, at + r, p.c);
-            }
-            store_run(p.c + at, value);
+            for (int r = 0; r < run; ++r)
+                value[r] = finished<epilogue>(sums.of_c[i][j * run + r], bias[j][r], other[r], loss);
+            store_run(c + across, value);
         }
     }
     if constexpr (epilogue == BIAS_BCE) finish_loss<F>(p, place, loss);
-    if constexpr (epilogue == BIAS_GRADIENT) bias_gradient<F>(p, place);
+    if (place.sums_column() && place.row + threadIdx.x < p.m) p.bias_gradient[place.row + threadIdx.x] = sums.of_column;
 }

@@ -4,6 +4,7 @@
 // Bound     FP32 issue: thread_m thread_n FMA for (thread_m + thread_n) / 4 reads of 16 bytes
 // Order     each sum takes k in ascending order: deterministic
 // Idea      every read is 16 bytes: four k of one row, or four neighbours of one k, whichever lie side by side
+// Checked   tests/gemm, through every product
 
 #pragma once
 
@@ -36,9 +37,19 @@ __device__ __forceinline__ int lane_start(int warp_offset, int lane_offset) {
     return T::k_contiguous ? (warp_offset + lane_offset) * T::stride : warp_offset + 4 * lane_offset;
 }
 
+template <class F>
+__device__ __forceinline__ int a_lane_start(const Place<F>& place) {
+    return lane_start<typename F::A>(place.warp_row, place.lane_row);
+}
+
+template <class F>
+__device__ __forceinline__ int b_lane_start(const Place<F>& place) {
+    return lane_start<typename F::B>(place.warp_column, place.lane_column);
+}
+
 // Adds a tile's products; `a` and `b` are where the lane's fragments start.
 template <class F>
-__device__ __forceinline__ void multiply_tile(float (&sums)[F::thread_m][F::thread_n], const float* a, const float* b) {
+__device__ __forceinline__ void multiply_tile(Sums<F>& sums, const float* a, const float* b) {
 #pragma unroll
     for (int k = 0; k < F::tile_k; k += 4) {
         float rows[4][F::thread_m], columns[4][F::thread_n];
@@ -49,6 +60,7 @@ __device__ __forceinline__ void multiply_tile(float (&sums)[F::thread_m][F::thre
 #pragma unroll
             for (int i = 0; i < F::thread_m; ++i)
 #pragma unroll
-                for (int j = 0; j < F::thread_n; ++j) sums[i][j] = fmaf(rows[kk][i], columns[kk][j], sums[i][j]);
+                for (int j = 0; j < F::thread_n; ++j)
+                    sums.of_c[i][j] = fmaf(rows[kk][i], columns[kk][j], sums.of_c[i][j]);
     }
 }

@@ -2,13 +2,17 @@
 //
 // Launch    the first blocks belong to the first product, the others to the second where there is one
 // Idea      two small products side by side fill a chip that each alone would leave idle
+// Checked   tests/gemm, one product and two; tests/operations
 
 #pragma once
 
 #include "gemm/form.cuh"
 
+// At most 168 registers a thread: left to itself, the compiler stops at 128 in places and spills.
+constexpr int LEAST_BLOCKS = 384 / First::threads;
+
 #ifdef LAYOUT_2
-extern "C" __global__ void __launch_bounds__(First::threads) KERNEL(Product first, Product second) {
+extern "C" __global__ void __launch_bounds__(First::threads, LEAST_BLOCKS) KERNEL(Product first, Product second) {
     __shared__ __align__(16) float shared[LAUNCH_FLOATS];
     int block = blockIdx.x, blocks = blocks_of<First>(first);
     if (block < blocks) {
@@ -18,7 +22,7 @@ extern "C" __global__ void __launch_bounds__(First::threads) KERNEL(Product firs
     }
 }
 #else
-extern "C" __global__ void __launch_bounds__(First::threads) KERNEL(Product product) {
+extern "C" __global__ void __launch_bounds__(First::threads, LEAST_BLOCKS) KERNEL(Product product) {
     __shared__ __align__(16) float shared[LAUNCH_FLOATS];
     multiply<First>(product, blockIdx.x, shared);
 }

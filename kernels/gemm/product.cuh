@@ -2,6 +2,7 @@
 //
 // Shapes    C [M, N] = sum over K; all matrices row-major, dense, f32
 // Idea      one interface for every step of the staircase, so that each can stand in for the next
+// Checked   tests/gemm, every layout and epilogue
 
 #pragma once
 

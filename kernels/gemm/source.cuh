@@ -1,7 +1,9 @@
 // gemm/source.cuh: where in memory the floats lie that a thread brings to shared memory, tile after tile along k.
 //
 // Shapes    an operand across x k (rows along k) or k x across, row-major; any size, nothing outside is touched
-// Idea      all that does not change from tile to tile is computed once; what is left is one comparison a row and a selection
+// Idea      what lies outside across k is replaced by the last that lies inside: no element of C is made of it. So all that a
+//           copy needs is a pointer that moves on; only a last, ragged tile along k is looked at and filled up with zeros
+// Checked   tests/gemm, at ragged sizes and odd addresses
 
 #pragma once
 
@@ -10,45 +12,44 @@
 template <class T, int threads>
 struct Source {
     static constexpr int pieces_a_row = T::columns / VECTOR;
-    static constexpr int pieces = T::rows * pieces_a_row;
-    static constexpr int passes = (pieces + threads - 1) / threads;
-    static_assert(T::columns % VECTOR == 0, "a row of a tile is whole pieces");
+    static constexpr int rows_a_pass = threads / pieces_a_row;
+    static constexpr int passes = (T::rows + rows_a_pass - 1) / rows_a_pass;
+    static_assert(threads % pieces_a_row == 0, "a pass over a tile is whole rows of it");
 
     const float* from[passes];
-    int to[passes];         // float of the shared tile
-    int depth[passes];      // k within the tile
-    bool inside[passes];    // whether the piece's place across k exists
-    size_t step;            // floats from one tile to the next
-    int left;               // of the sum over k, from the next tile on
+    size_t step;        // floats from one tile to the next
+    int row, column;    // of the thread's first piece in a tile
 
     // `first` is the tile's first row or column across k, of `across`; `k0` the first k, of `k`.
     __device__ __forceinline__ Source(const float* operand, int first, int across, int k0, int k) {
-        int length = T::k_contiguous ? k : across;
-        step = T::k_contiguous ? T::columns : (size_t)T::rows * length;
-        left = k - k0;
+        row = threadIdx.x / pieces_a_row;
+        column = threadIdx.x % pieces_a_row * VECTOR;
+        step = T::k_contiguous ? T::columns : (size_t)T::rows * across;
+        const float* start = operand + (T::k_contiguous ? k0 + column : min(first + column, across - VECTOR));
 #pragma unroll
         for (int p = 0; p < passes; ++p) {
-            int piece = threadIdx.x + p * threads;
-            int row = piece / pieces_a_row, column = piece % pieces_a_row * VECTOR;
-            depth[p] = T::k_contiguous ? column : row;
-            inside[p] = first + (T::k_contiguous ? row : column) < across;
-            to[p] = row * T::stride + column;
-            size_t memory_row = row + (T::k_contiguous ? first : k0);
-            from[p] = operand + memory_row * length + column + (T::k_contiguous ? k0 : first);
+            int memory_row = row + p * rows_a_pass + (T::k_contiguous ? first : k0);
+            if (T::k_contiguous) memory_row = min(memory_row, across - 1);
+            from[p] = start + (long long)memory_row * (T::k_contiguous ? k : across);
         }
     }
 
+    // The float of a shared tile that the thread's first piece goes to; each pass goes so many floats further.
+    __device__ __forceinline__ int to() const { return row * T::stride + column; }
+    static constexpr int pass_floats = rows_a_pass * T::stride;
+
     // Whether the thread has a piece in this pass: the last pass may be one of fewer threads.
     __device__ __forceinline__ bool has(int p) const {
-        return pieces % threads == 0 || p < passes - 1 || threadIdx.x + p * threads < pieces;
+        return T::rows % rows_a_pass == 0 || p < passes - 1 || row + p * rows_a_pass < T::rows;
     }
 
-    // Whether the piece of this pass exists in memory; the tile has zeros in its place otherwise.
-    __device__ __forceinline__ bool exists(int p) const { return inside[p] && depth[p] < left; }
+    // Whether this pass's piece is among the next `left` k.
+    __device__ __forceinline__ bool exists(int p, int left) const {
+        return (T::k_contiguous ? column : row + p * rows_a_pass) < left;
+    }
 
     // Goes on to the next tile.
     __device__ __forceinline__ void advance() {
-        left -= T::k_contiguous ? T::columns : T::rows;
 #pragma unroll
         for (int p = 0; p < passes; ++p) from[p] += step;
     }

@@ -57,6 +57,9 @@ pub struct LaunchCounts {
     pub classes: BTreeMap<String, u64>,
     /// Floating-point operations; a fused multiply-add is two.
     pub flops: u64,
+    /// Fused multiply-adds of lanes in f32.
+    #[serde(default)]
+    pub fmas: u64,
     /// Loads from device memory.
     pub global_loads: Traffic,
     /// Stores to device memory.
@@ -81,6 +84,11 @@ impl LaunchCounts {
     /// Lanes that took part in an instruction of a warp, on average, of 32.
     pub fn active_lanes(&self) -> f64 {
         self.lane_instructions as f64 / self.warp_instructions.max(1) as f64
+    }
+
+    /// Fused multiply-adds in f32 among all instructions of lanes, from 0 to 1.
+    pub fn fma_share(&self) -> f64 {
+        self.fmas as f64 / self.lane_instructions.max(1) as f64
     }
 
     /// Bytes that moved between device memory and the multiprocessors: whole sectors.
@@ -110,6 +118,7 @@ impl LaunchCounts {
             *self.classes.entry(class.clone()).or_default() += count;
         }
         self.flops += other.flops;
+        self.fmas += other.fmas;
         let mut theirs = other.clone();
         for (mine, theirs) in self.traffics_mut().into_iter().zip(theirs.traffics_mut()) {
             mine.add(theirs);
@@ -153,6 +162,9 @@ impl Tally {
                 counts.warp_instructions += warps;
                 counts.lane_instructions += lanes;
                 counts.flops += lanes * u64::from(instruction.flops);
+                if instruction.class == Class::Float32 && instruction.flops == FMA_FLOPS {
+                    counts.fmas += lanes;
+                }
                 if *lanes > 0 {
                     *counts.classes.entry(class_name(instruction.class).to_owned()).or_default() += lanes;
                 }
@@ -162,6 +174,9 @@ impl Tally {
         counts
     }
 }
+
+/// Operations of a fused multiply-add; other arithmetic in f32 has one or none.
+const FMA_FLOPS: u32 = 2;
 
 fn class_name(class: Class) -> &'static str {
     match class {
@@ -317,7 +332,14 @@ impl std::fmt::Display for LaunchCounts {
             self.warp_instructions,
             self.active_lanes()
         )?;
-        writeln!(f, "  lane instructions {:>16}    FLOP {}", self.lane_instructions, self.flops)?;
+        writeln!(
+            f,
+            "  lane instructions {:>16}    FLOP {}    FMA {} ({:.1} %)",
+            self.lane_instructions,
+            self.flops,
+            self.fmas,
+            100.0 * self.fma_share()
+        )?;
         for (class, count) in &self.classes {
             writeln!(
                 f,

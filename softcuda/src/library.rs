@@ -73,15 +73,15 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Where the library may lie: a dependency's library is only in `deps`, tests run there, programs run above.
+/// Where the library may lie: a dependency's library is only in `deps`; tests run there, programs run above, examples beside.
 fn candidates() -> Vec<PathBuf> {
     if let Some(path) = std::env::var_os("SOFTCUDA_LIB").filter(|path| !path.is_empty()) {
         return vec![PathBuf::from(path)];
     }
     let executable = std::env::current_exe().unwrap_or_default();
     let folder = executable.parent().unwrap_or(Path::new("."));
-    let folders = [Some(folder.join("deps")), Some(folder.to_owned()), folder.parent().map(Path::to_owned)];
-    folders.into_iter().flatten().map(|folder| folder.join(FILE)).collect()
+    let above = folder.parent().unwrap_or(Path::new("."));
+    [&folder.join("deps"), folder, &above.join("deps"), above].map(|folder| folder.join(FILE)).into()
 }
 
 /// The library's absolute path, after a look whether it is of this build.

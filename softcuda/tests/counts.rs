@@ -14,7 +14,7 @@ use std::sync::Arc;
 fn counts_of(body: &str) -> Arc<LaunchCounts> {
     let text = format!(
         ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 data)\n{{\n.reg .b32 %r<9>;\n.reg .b64 %rd<9>;\n\
-         .reg .pred %p<3>;\n.shared .align 16 .b8 tile[8192];\nld.param.u64 %rd0, [data];\nmov.u32 %r0, %tid.x;\nmov.u64 %rd1, tile;\n{body}\nret;\n}}\n"
+         .reg .pred %p<3>;\n.reg .f32 %f<2>;\n.shared .align 16 .b8 tile[8192];\nld.param.u64 %rd0, [data];\nmov.u32 %r0, %tid.x;\nmov.u64 %rd1, tile;\n{body}\nret;\n}}\n"
     );
     let device = Device::new(Settings::default(), &text);
     device.launch("k", [1, 1, 1], [32, 1, 1], device.parameters(&[Zeros(8192)]), order(0, 0)).unwrap();
@@ -31,7 +31,7 @@ fn a_product_has_two_operations_for_each_multiplication() {
     let parameters = device.parameters(&[&operands[..], &sizes].concat());
     device.launch("sgemm_naive", [2, 3, 1], [16, 16, 1], parameters, order(0, 0)).unwrap();
     let counts = device.machine.counts.launches()[0].clone();
-    assert_eq!(counts.flops, 2 * (m * n * k) as u64);
+    assert_eq!((counts.flops, counts.fmas), (2 * (m * n * k) as u64, (m * n * k) as u64));
     assert_eq!((counts.grid, counts.block, counts.launches), ([2, 3, 1], [16, 16, 1], 1));
     assert_eq!(counts.global_stores.bytes, 4 * (m * n) as u64);
     assert_eq!(counts.global_loads.bytes, 8 * (m * n * k) as u64);
@@ -74,6 +74,17 @@ fn lanes_that_a_branch_leaves_out_are_not_active() {
     assert_eq!(few.classes["integer"], 16, "eight lanes add twice");
     assert!(few.active_lanes() < 32.0);
     assert_eq!(counts_of("bar.sync 0;\nbar.sync 0;").barriers, 2);
+}
+
+#[test]
+fn fused_multiply_adds_are_told_from_other_arithmetic() {
+    let counts = counts_of(
+        "mov.f32 %f0, 0f3F800000;\nfma.rn.f32 %f1, %f0, %f0, %f0;\nsetp.lt.u32 %p0, %r0, 8;\n\
+         @%p0 fma.rn.f32 %f1, %f0, %f1, %f0;\nmul.f32 %f1, %f0, %f1;\nadd.f32 %f1, %f0, %f1;",
+    );
+    assert_eq!((counts.fmas, counts.flops), (32 + 8, 2 * (32 + 8) + 32 + 32));
+    assert!((counts.fma_share() - 40.0 / counts.lane_instructions as f64).abs() < 1e-12);
+    assert!(counts.to_string().contains(" FMA 40 ("), "{counts}");
 }
 
 #[test]

@@ -320,6 +320,16 @@ pub trait Backend: 'static {
     /// A step failed.
     fn glance(&mut self) -> Result<Option<Glance>, Error>;
 
+    /// Makes ready what a step like this will need, so that what is missing shows before anything begins and the first step is as
+    /// quick as the others. Carries nothing out.
+    ///
+    /// # Errors
+    /// Something is missing, or the device failed.
+    fn prepare(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), Error> {
+        let _ = (step, body);
+        Ok(())
+    }
+
     /// Carries out `body` as the next step of its stream.
     ///
     /// # Errors

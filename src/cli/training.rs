@@ -129,7 +129,8 @@ impl Plan {
         if needed(batch_size) <= free {
             return Ok(());
         }
-        let fits = (1..batch_size).rev().find(|rows| needed(*rows) <= free);
+        // More rows never need less.
+        let fits = largest(batch_size, |rows| needed(rows) <= free);
         Err(Error::DeviceMemory { needed: needed(batch_size), free, batch_size, fits })
     }
 
@@ -144,6 +145,20 @@ impl Plan {
         let config = self.config.clone();
         with_backend(&config, Task { plan: self, place, stop, initial, new_dir })
     }
+}
+
+/// The largest number from 1 to below `end` for which `holds` does, where it holds up to some number and for none above.
+fn largest(end: usize, holds: impl Fn(usize) -> bool) -> Option<usize> {
+    let (mut low, mut high) = (0, end);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if holds(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (low > 0).then_some(low)
 }
 
 /// Prints what a run would keep in its device's memory.
@@ -209,6 +224,12 @@ impl<F: FnOnce() -> Result<PathBuf, Error>> Task<'_, F> {
             weights.take_decoder(initial);
             backend.write(&mut model.parameters_mut().values.storage, &weights.values)?;
         }
+        let pixels = data.train.images.pixels_per_image();
+        let mut images = DeviceImages::new(backend, data.train.images.into_pixels(), pixels)?;
+        let mut validation = DeviceImages::new(backend, data.test.images.into_pixels(), pixels)?;
+        for rows in images.batches(config.batch_size).into_iter().chain(validation.batches(config.batch_size)) {
+            model.prepare(backend, &mut images.images, rows)?;
+        }
         let (mut run, progress) = match resumed {
             Some((dir, checkpoint)) => {
                 checkpoint.restore(backend, &mut model)?;
@@ -218,10 +239,7 @@ impl<F: FnOnce() -> Result<PathBuf, Error>> Task<'_, F> {
         };
         run.write_config(&config)?;
         run.write_environment(&Environment::here(&backend.describe(), &data.digest))?;
-        let pixels = data.train.images.pixels_per_image();
         let mut display = Display::new(&config, &run, place.no_progress);
-        let images = DeviceImages::new(backend, data.train.images.into_pixels(), pixels)?;
-        let mut validation = DeviceImages::new(backend, data.test.images.into_pixels(), pixels)?;
         display.begins(model.dims(), images.count, validation.count, &backend.describe());
         let session = Session {
             config: &config,

@@ -28,6 +28,9 @@ pub trait Autoencoder<B: Backend> {
     /// Enqueues the reconstruction of the input from its code, for the VAE the posterior's mean.
     fn reconstruct(&mut self, backend: &mut B);
 
+    /// Enqueues codes drawn from the prior and their decoding; nothing for a model without a prior.
+    fn enqueue_sampling(&mut self, backend: &mut B);
+
     /// `rows` images decoded from codes drawn from the prior, `[rows, pixels]`; none from a model without a prior.
     ///
     /// Step 0 of the sampling stream is drawn each time, so that pictures of different epochs show the same codes.
@@ -71,12 +74,25 @@ pub trait Autoencoder<B: Backend> {
     /// # Errors
     /// The device failed.
     fn train_step(&mut self, backend: &mut B, images: &mut B::Images, rows: usize) -> Result<(), Error> {
-        backend.run(Step::repeated("train", Stream::Training, rows), |backend| {
-            backend.gather(images, self.input_mut());
-            self.loss(backend, Noise::Drawn);
-            self.backward(backend);
-            self.parameters_mut().adam(backend);
-        })
+        backend.run(training_step(rows), |backend| self.enqueue_training(backend, images))
+    }
+
+    /// Enqueues what a step of training does.
+    fn enqueue_training(&mut self, backend: &mut B, images: &mut B::Images) {
+        backend.gather(images, self.input_mut());
+        self.loss(backend, Noise::Drawn);
+        self.backward(backend);
+        self.parameters_mut().adam(backend);
+    }
+
+    /// Makes ready what training and evaluation on batches of `rows` images will need.
+    ///
+    /// # Errors
+    /// Something is missing, or the device failed.
+    fn prepare(&mut self, backend: &mut B, images: &mut B::Images, rows: usize) -> Result<(), Error> {
+        backend.prepare(training_step(rows), |backend| self.enqueue_training(backend, images))?;
+        backend.prepare(Step::once(Stream::Validation, rows), |backend| self.reconstruct(backend))?;
+        backend.prepare(Step::once(Stream::Sampling, rows), |backend| self.enqueue_sampling(backend))
     }
 
     /// Adds the losses of the next `rows` images to the sums.
@@ -118,6 +134,11 @@ pub trait Autoencoder<B: Backend> {
         let len = rows * self.dims().input;
         Ok((backend.read(self.input_mut(), len)?, backend.read(self.output(), len)?))
     }
+}
+
+/// The step in which a model is trained on `rows` images.
+fn training_step(rows: usize) -> Step {
+    Step::repeated("train", Stream::Training, rows)
 }
 
 /// What both models hold beside their encoder: parameters, decoder and the buffers of one step.
@@ -267,6 +288,8 @@ impl<B: Backend> Autoencoder<B> for VanillaAE<B> {
         self.common.decode(backend);
     }
 
+    fn enqueue_sampling(&mut self, _backend: &mut B) {}
+
     fn sample(&mut self, _backend: &mut B, _rows: usize) -> Result<Option<Vec<f32>>, Error> {
         Ok(None)
     }
@@ -367,12 +390,14 @@ impl<B: Backend> Autoencoder<B> for VariationalAE<B> {
         self.common.decode(backend);
     }
 
+    fn enqueue_sampling(&mut self, backend: &mut B) {
+        backend.standard_normal(&mut self.common.z, self.common.dims.latent);
+        self.common.decode(backend);
+    }
+
     fn sample(&mut self, backend: &mut B, rows: usize) -> Result<Option<Vec<f32>>, Error> {
         backend.set_step(Stream::Sampling, 0);
-        backend.run(Step::once(Stream::Sampling, rows), |backend| {
-            backend.standard_normal(&mut self.common.z, self.common.dims.latent);
-            self.common.decode(backend);
-        })?;
+        backend.run(Step::once(Stream::Sampling, rows), |backend| self.enqueue_sampling(backend))?;
         Ok(Some(backend.read(&self.common.output, rows * self.common.dims.input)?))
     }
 }

@@ -28,6 +28,12 @@ impl<I> DeviceImages<I> {
         Ok(Self { images: backend.load_images(pixels, pixels_per_image)?, count, order: (0..count as u32).collect() })
     }
 
+    /// The sizes of the batches that they are taken in: whole ones, and a last one that may be smaller.
+    pub fn batches(&self, batch_size: usize) -> Vec<usize> {
+        let (whole, rest) = (batch_size.min(self.count), self.count % batch_size);
+        if rest == 0 { vec![whole] } else { vec![whole, rest] }
+    }
+
     /// Begins again with the first image, and with the first step of the validation noise.
     ///
     /// # Errors

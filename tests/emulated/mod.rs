@@ -37,13 +37,16 @@ pub fn has_compiler() -> bool {
     found.is_ok()
 }
 
+/// A cache of the tests' own, so that kernels are compiled once.
+pub fn cache() -> Cache {
+    Cache::at(concat!(env!("CARGO_TARGET_TMPDIR"), "/kernels"))
+}
+
 /// A backend on the driver's device.
 pub fn backend(settings: &Settings, precision: Precision) -> Cuda {
     driver(settings);
     let device = device::open().unwrap();
-    // A cache of the tests' own, so that kernels are compiled once.
-    let cache = Cache::at(concat!(env!("CARGO_TARGET_TMPDIR"), "/kernels"));
-    let compiler = Compiler::with(device.info.compute_capability, cache, nvrtc::Search::of_this_process());
+    let compiler = Compiler::with(device.info.compute_capability, cache(), nvrtc::Search::of_this_process());
     Cuda::new(device, compiler, precision).unwrap()
 }
 

@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes of the kernels' Control, and where in it the place of the first non-finite number lies.
-const CONTROL: usize = 168;
-const SUSPECT: usize = 104;
+const CONTROL: usize = 176;
+const SUSPECT: usize = 120;
 
 /// The device, and what was loaded on it.
 pub struct Device {
@@ -41,7 +41,7 @@ pub fn device() -> Option<MutexGuard<'static, Device>> {
 fn architecture(family: Family) -> &'static str {
     match family {
         Family::Vectorised => "compute_75",
-        Family::SplitK => "compute_80",
+        Family::SplitK | Family::Tf32 | Family::Bf16 => "compute_80",
     }
 }
 
@@ -191,9 +191,9 @@ impl Device {
     }
 
     /// As [`Device::multiply`], with the counts of the launch.
-    pub fn count(&mut self, family: Family, work: &[(&Problem, Plan)]) -> LaunchCounts {
+    pub fn count(&mut self, family: Family, work: &[(&Problem, Plan)]) -> (Vec<Output>, LaunchCounts) {
         self.library.reset_counts().unwrap();
-        self.multiply(family, true, work, 0);
-        self.library.launches().unwrap().pop().unwrap()
+        let outputs = self.multiply(family, true, work, 0);
+        (outputs, self.library.launches().unwrap().pop().unwrap())
     }
 }

@@ -11,6 +11,8 @@ pub struct Problem {
     pub b: Vec<f32>,
     pub bias: Vec<f32>,
     pub other: Vec<f32>,
+    /// A and B as they are multiplied: rounded, where the kernel does so.
+    pub factors: [Vec<f32>; 2],
 }
 
 /// What a launch left.
@@ -47,22 +49,31 @@ impl Problem {
         let draw = |seed, count| uniform(seed, count).map(value).collect();
         let other =
             if epilogue == Epilogue::BiasBce { uniform(4, m * n).map(|x| x as f32).collect() } else { draw(4, m * n) };
-        Problem { size, layout, epilogue, a: draw(1, m * k), b: draw(2, k * n), bias: draw(3, n), other }
+        let (a, b): (Vec<f32>, Vec<f32>) = (draw(1, m * k), draw(2, k * n));
+        Problem { size, layout, epilogue, factors: [a.clone(), b.clone()], a, b, bias: draw(3, n), other }
     }
 
-    fn a_at(&self, row: usize, k: usize) -> f64 {
-        let at = if self.layout == Layout::Tn { k * self.size.m + row } else { row * self.size.k + k };
-        f64::from(self.a[at])
+    /// The same product of operands that the kernel rounds.
+    pub fn rounded(self, rounding: impl Fn(f32) -> f32) -> Problem {
+        let round = |values: &[f32]| values.iter().map(|value| rounding(*value)).collect();
+        let factors = [round(&self.a), round(&self.b)];
+        Problem { factors, ..self }
     }
 
-    fn b_at(&self, k: usize, column: usize) -> f64 {
-        let at = if self.layout == Layout::Nt { column * self.size.k + k } else { k * self.size.n + column };
-        f64::from(self.b[at])
+    /// The place of an element of A.
+    fn a_at(&self, row: usize, k: usize) -> usize {
+        if self.layout == Layout::Tn { k * self.size.m + row } else { row * self.size.k + k }
+    }
+
+    /// The place of an element of B.
+    fn b_at(&self, k: usize, column: usize) -> usize {
+        if self.layout == Layout::Nt { column * self.size.k + k } else { k * self.size.n + column }
     }
 
     /// The sum of an element of C and the sum of its terms' magnitudes.
     fn sum(&self, row: usize, column: usize) -> (f64, f64) {
-        let terms = (0..self.size.k).map(|k| self.a_at(row, k) * self.b_at(k, column));
+        let [a, b] = &self.factors;
+        let terms = (0..self.size.k).map(|k| f64::from(a[self.a_at(row, k)]) * f64::from(b[self.b_at(k, column)]));
         terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()))
     }
 
@@ -103,7 +114,7 @@ impl Problem {
         }
         if self.epilogue == Epilogue::BiasGradient {
             for (row, actual) in output.bias_gradient.iter().enumerate() {
-                let expected: f64 = (0..k).map(|k| self.a_at(row, k)).sum();
+                let expected: f64 = (0..k).map(|k| f64::from(self.a[self.a_at(row, k)])).sum();
                 let tolerance = if exact { 0.0 } else { 1e-6 * k as f64 };
                 assert!((actual - expected).abs() <= tolerance, "{about}: bias {row} is {actual}, not {expected}");
             }

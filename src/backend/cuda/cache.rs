@@ -90,13 +90,6 @@ impl Cache {
         write_atomically(&path, &encode(key, image)).map_err(|error| error.to_string())
     }
 
-    /// Whether it holds kernels of this version of the program for `architecture`. Whether they are whole, and all that a
-    /// run needs, is not looked at.
-    pub fn has_kernels_for(&self, architecture: u32) -> bool {
-        let prefix = program_prefix(architecture);
-        self.names().iter().any(|name| name.starts_with(&prefix))
-    }
-
     /// What it holds, of any version and for any device.
     pub fn usage(&self) -> Usage {
         let size = |name: &String| self.folder.as_ref().and_then(|folder| fs::metadata(folder.join(name)).ok());
@@ -128,14 +121,9 @@ fn no_folder() -> String {
     format!("the system names no folder for caches; set {VARIABLE} to one")
 }
 
-/// The beginning of the names that this version of the program gives to its kernels for `architecture`.
-fn program_prefix(architecture: u32) -> String {
-    format!("{}-sm_{architecture}-", env!("CARGO_PKG_VERSION"))
-}
-
 fn prefix(key: &Key) -> String {
     let hash: String = key.hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}{hash}-nvrtc", program_prefix(key.architecture))
+    format!("sm_{}-{hash}-nvrtc", key.architecture)
 }
 
 fn name(key: &Key, (major, minor): (u32, u32)) -> String {
@@ -215,7 +203,6 @@ mod tests {
             assert_eq!(cache.get(&KEY, (13, 5)).as_ref(), Some(&image));
         }
         assert_eq!(cache.usage().entries, 1);
-        assert!(cache.has_kernels_for(80) && !cache.has_kernels_for(8) && !cache.has_kernels_for(75));
     }
 
     #[test]

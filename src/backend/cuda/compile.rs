@@ -4,13 +4,14 @@ use nvrtc::{Nvrtc, Program, Search};
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, Hash, Key};
+use super::device::Version;
 use super::sources;
 
-/// The oldest architecture that the kernels run on: Turing.
-pub const OLDEST_ARCHITECTURE: u32 = 75;
+/// The oldest compute capability that the kernels run on: Turing.
+pub const OLDEST_CAPABILITY: Version = Version(7, 5);
 
-/// Contraction is off, so that a sum has the same bits here and on the processor: a fused multiply-add is written `fmaf`.
-const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "-lineinfo"];
+/// What all kernels are compiled with. Contraction is off, so that a sum has the same bits here and on the processor: a fused multiply-add is written `fmaf`.
+pub const OPTIONS: [&str; 3] = ["--std=c++17", "--fmad=false", "-lineinfo"];
 
 /// A file of kernels and the settings of its macros.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,12 +38,11 @@ pub struct Image {
 pub enum CompileError {
     /// The device is older than the kernels allow.
     #[error(
-        "a device of compute capability {}.{} is too old: 7.5 (Turing) or newer is needed; use --device cpu",
-        .capability.0, .capability.1
+        "compute capability {capability} is too old: {OLDEST_CAPABILITY} (Turing) or newer is needed; use --device cpu"
     )]
     DeviceTooOld {
         /// The device's compute capability.
-        capability: (u32, u32),
+        capability: Version,
     },
     /// The device is older than the compiler allows.
     #[error(
@@ -59,18 +59,19 @@ pub enum CompileError {
         nvrtc: (u32, u32),
     },
     /// No compiler, and the kernel is not in the cache.
-    #[error("kernels/{file} is not compiled yet, and there is nothing to compile it with: {source}")]
+    #[error("there is nothing to compile kernels/{file} with: {source}")]
     NoCompiler {
         /// The file.
         file: &'static str,
         /// Where NVRTC was looked for.
-        source: nvrtc::Error,
+        source: Box<nvrtc::Error>,
     },
     /// No such file among the sources.
     #[error("kernels/{0} is not among the embedded sources; add it to src/backend/cuda/sources.rs")]
     UnknownSource(&'static str),
     /// The compiler refuses the source. Its message tells file and line.
-    #[error("kernels/{file} does not compile for {architecture}: {source}{}; set LATENT_NVRTC to another NVRTC, or correct the source", log_text(.source))]
+    #[error("kernels/{file} does not compile for {architecture}: {source}; correct the source, or try another NVRTC with \
+        LATENT_NVRTC{}", log_text(.source))]
     Compiler {
         /// The file that was compiled. The error may be in a header.
         file: &'static str,
@@ -84,7 +85,7 @@ pub enum CompileError {
 /// All that the compiler wrote, where the first error is not all of it.
 fn log_text(error: &nvrtc::CompileError) -> String {
     match error {
-        nvrtc::CompileError::Rejected(diagnosis) => format!("\n{}\n", diagnosis.log.trim_end()),
+        nvrtc::CompileError::Rejected(diagnosis) => format!("\n{}", diagnosis.log.trim_end()),
         _ => String::new(),
     }
 }
@@ -118,11 +119,12 @@ impl Compiler {
         let architecture = self.architecture()?;
         let text = sources::text(source.file).ok_or(CompileError::UnknownSource(source.file))?;
         let key = Key { architecture, hash: hash(source, text) };
+        let no_compiler = |error| CompileError::NoCompiler { file: source.file, source: Box::new(error) };
         let nvrtc = match self.nvrtc() {
             Ok(nvrtc) => nvrtc,
             // Any version will do where none can be had; but a wrong $LATENT_NVRTC is told, not passed over.
-            Err(error @ nvrtc::Error::Variable(_)) => return Err(no_compiler(source, error)),
-            Err(error) => return self.cache.newest(&key).ok_or_else(|| no_compiler(source, error)),
+            Err(error @ nvrtc::Error::Variable(_)) => return Err(no_compiler(error)),
+            Err(error) => return self.cache.newest(&key).ok_or_else(|| no_compiler(error)),
         };
         if let Some(image) = self.cache.get(&key, nvrtc.version()) {
             return Ok(image);
@@ -147,20 +149,15 @@ impl Compiler {
 
     /// The device's architecture, as in 80 for `sm_80`.
     fn architecture(&self) -> Result<u32, CompileError> {
-        let (major, minor) = self.capability;
-        let architecture = 10 * major + minor;
-        let too_old = CompileError::DeviceTooOld { capability: self.capability };
-        if architecture < OLDEST_ARCHITECTURE { Err(too_old) } else { Ok(architecture) }
+        let capability = Version(self.capability.0, self.capability.1);
+        let too_old = CompileError::DeviceTooOld { capability };
+        if capability < OLDEST_CAPABILITY { Err(too_old) } else { Ok(10 * capability.0 + capability.1) }
     }
 
     /// NVRTC, looked for at the first call.
     fn nvrtc(&mut self) -> Result<Nvrtc, nvrtc::Error> {
         self.nvrtc.get_or_insert_with(|| Nvrtc::find_in(&self.search)).clone()
     }
-}
-
-fn no_compiler(source: &Source, error: nvrtc::Error) -> CompileError {
-    CompileError::NoCompiler { file: source.file, source: error }
 }
 
 /// A checksum of all that the code depends on besides architecture and compiler.

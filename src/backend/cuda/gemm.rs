@@ -3,6 +3,8 @@
 //! Every choice follows from the shape alone, never from the device's size, so that every GPU sums in the same order and gives
 //! the same bits.
 
+use crate::backend::Precision;
+
 /// What a kernel is told about a product C = A B; `kernels/gemm/product.cuh` has the same fields in the same order.
 ///
 /// Addresses are the device's; 0 where an epilogue has no use for one.
@@ -155,13 +157,29 @@ pub enum Family {
     Vectorised,
     /// `8_split_k.cu`, from compute capability 8.0.
     SplitK,
+    /// `9_tf32.cu`, from compute capability 8.0: operands are rounded to tf32.
+    Tf32,
+    /// `10_bf16.cu`, from compute capability 8.0: operands are rounded to bf16.
+    Bf16,
 }
 
 impl Family {
-    /// The faster one that a device of this compute capability runs.
-    pub fn of(compute_capability: (u32, u32), precision: crate::backend::Precision) -> Option<Family> {
-        let _ = precision;
-        Some(if compute_capability >= (8, 0) { Family::SplitK } else { Family::Vectorised })
+    /// The fastest one of `precision` that a device of this compute capability runs; `None` where none does.
+    pub fn of(compute_capability: (u32, u32), precision: Precision) -> Option<Family> {
+        let is_ampere = compute_capability >= (8, 0);
+        match precision {
+            Precision::Fp32 => Some(if is_ampere { Family::SplitK } else { Family::Vectorised }),
+            Precision::Tf32 => is_ampere.then_some(Family::Tf32),
+            Precision::Bf16 => is_ampere.then_some(Family::Bf16),
+        }
+    }
+
+    /// The tiles that plans choose among, from large to small.
+    pub fn tiles(self) -> &'static [Tile] {
+        match self {
+            Family::Vectorised | Family::SplitK => &TILES,
+            Family::Tf32 | Family::Bf16 => &TENSOR_TILES,
+        }
     }
 }
 
@@ -184,6 +202,8 @@ impl Variant {
         match self.family {
             Family::Vectorised => "gemm/6_vectorised.cu",
             Family::SplitK => "gemm/8_split_k.cu",
+            Family::Tf32 => "gemm/9_tf32.cu",
+            Family::Bf16 => "gemm/10_bf16.cu",
         }
     }
 
@@ -247,19 +267,24 @@ pub struct Size {
 }
 
 impl Size {
-    /// Whether the rows of both operands and of C are multiples of 16 bytes where they are copied so.
+    /// Whether the rows of both operands and of C are multiples of what is moved in one piece: 16 bytes, or 8 of C where B's
+    /// rows run along k.
     pub fn is_aligned(self, layout: Layout) -> bool {
         let Size { m, n, k } = self;
-        let rows = match layout {
-            Layout::Nt => [k, k],
-            Layout::Nn => [k, n],
-            Layout::Tn => [m, n],
-        };
-        rows.iter().all(|row| row % 4 == 0)
+        match layout {
+            Layout::Nt => k % 4 == 0 && n % 2 == 0,
+            Layout::Nn => k % 4 == 0 && n % 4 == 0,
+            Layout::Tn => m % 4 == 0 && n % 4 == 0,
+        }
     }
 
     fn tiles(self, tile: Tile) -> usize {
         self.m.div_ceil(tile.m as usize) * self.n.div_ceil(tile.n as usize)
+    }
+
+    /// Elements of all tiles, those outside C among them.
+    fn padded(self, tile: Tile) -> usize {
+        self.tiles(tile) * tile.m as usize * tile.n as usize
     }
 }
 
@@ -276,24 +301,50 @@ pub struct Plan {
     pub blocks: u32,
 }
 
-/// Tiles from large to small.
-const TILES: [Tile; 3] = [
+/// The tiles that a plan chooses from, from large to small.
+pub const TILES: [Tile; 4] = [
     Tile { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
     Tile { m: 64, n: 64, k: 16, thread_m: 8, thread_n: 4, stages: 3 },
+    Tile { m: 64, n: 32, k: 16, thread_m: 8, thread_n: 4, stages: 4 },
     Tile { m: 32, n: 32, k: 16, thread_m: 4, thread_n: 4, stages: 4 },
 ];
 
-/// Blocks that keep a large GPU busy.
-const ENOUGH_BLOCKS: usize = 256;
+/// The same on tensor cores, where a warp is eight rows of four threads.
+const TENSOR_TILES: [Tile; 3] = [
+    Tile { m: 128, n: 64, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
+    Tile { m: 64, n: 64, k: 16, thread_m: 4, thread_n: 8, stages: 3 },
+    Tile { m: 32, n: 32, k: 32, thread_m: 2, thread_n: 4, stages: 4 },
+];
+
+/// Tiles of k in shared memory where registers, not the copies themselves, bridge the way there.
+const DOUBLE_BUFFER: u32 = 2;
+
+/// Rows of a tile that lies across k: the gradient at a weight sums over a batch, of which 100 has no use for a tile of 16.
+const BATCH_DEPTH: u32 = 20;
+
+/// Blocks without which a large GPU idles, and blocks beyond which splitting gains nothing.
+const FEW_BLOCKS: usize = 200;
+const MANY_BLOCKS: usize = 400;
 
 /// Terms below which a part of a sum is not worth a block of its own.
-const LEAST_PART: usize = 64;
+const LEAST_PART: usize = 96;
+
+/// Parts that a sum may be split into.
+fn parts(family: Family, size: Size) -> usize {
+    match family {
+        Family::Vectorised => 1,
+        Family::SplitK | Family::Tf32 | Family::Bf16 => (size.k / LEAST_PART).max(1),
+    }
+}
 
 impl Plan {
-    /// The plan for a product, from its shape alone.
+    /// The plan for a product, from its shape alone: the largest tile that leaves enough blocks and wastes little at the edges.
     pub fn new(family: Family, size: Size, layout: Layout, epilogue: Epilogue) -> Plan {
-        let [.., smallest] = TILES;
-        let tile = TILES.into_iter().find(|tile| size.tiles(*tile) >= ENOUGH_BLOCKS).unwrap_or(smallest);
+        let tiles = family.tiles();
+        let smallest = tiles[tiles.len() - 1];
+        let wastes_little = |tile| size.padded(tile) * 8 <= size.padded(smallest) * 9;
+        let leaves_enough = |tile| size.tiles(tile) * parts(family, size) >= FEW_BLOCKS;
+        let tile = tiles.iter().copied().find(|tile| wastes_little(*tile) && leaves_enough(*tile)).unwrap_or(smallest);
         Plan::with_tile(family, size, Form { layout, epilogue, tile })
     }
 
@@ -301,29 +352,34 @@ impl Plan {
     pub fn pair(family: Family, sizes: [Size; 2], layouts: [Layout; 2], epilogues: [Epilogue; 2]) -> [Plan; 2] {
         let plan = |index: usize| Plan::new(family, sizes[index], layouts[index], epilogues[index]);
         let [first, second] = [plan(0), plan(1)];
-        let smaller =
-            if first.form.tile.threads() <= second.form.tile.threads() { first.form.tile } else { second.form.tile };
-        let again = |plan: Plan, size| Plan::with_tile(family, size, Form { tile: smaller, ..plan.form });
-        let both_fit = first.form.tile.threads() == second.form.tile.threads();
-        if both_fit { [first, second] } else { [again(first, sizes[0]), again(second, sizes[1])] }
+        let [few, many] = [first, second].map(|plan| plan.form.tile.threads());
+        if few == many {
+            return [first, second];
+        }
+        let tile = if few < many { first.form.tile } else { second.form.tile };
+        [(first, sizes[0]), (second, sizes[1])]
+            .map(|(plan, size)| Plan::with_tile(family, size, Form { tile, ..plan.form }))
     }
 
-    fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
+    /// The plan with a tile of choice, whose depth and stages are fitted to layout and family.
+    pub fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
         let tiles = size.tiles(form.tile);
-        let splits = match family {
-            Family::SplitK => (ENOUGH_BLOCKS / tiles).clamp(1, (size.k / LEAST_PART).max(1)),
-            Family::Vectorised => 1,
-        };
+        let splits = (MANY_BLOCKS / tiles).clamp(1, parts(family, size));
+        let is_fp32 = matches!(family, Family::Vectorised | Family::SplitK);
         if family == Family::Vectorised {
-            form.tile.stages = 2;
+            form.tile.stages = DOUBLE_BUFFER;
+        }
+        if is_fp32 && form.layout == Layout::Tn {
+            form.tile.k = BATCH_DEPTH;
         }
         Plan { form, splits: splits as u32, tiles: tiles as u32, blocks: (tiles * splits) as u32 }
     }
 
     /// Floats of workspace that the product's partial sums take.
     pub fn workspace(&self) -> usize {
-        let floats = self.form.tile.m as usize * self.form.tile.n as usize;
-        if self.splits > 1 { self.blocks as usize * floats } else { 0 }
+        let Tile { m, n, .. } = self.form.tile;
+        let column_sums = if self.form.epilogue == Epilogue::BiasGradient { m } else { 0 };
+        if self.splits > 1 { self.blocks as usize * (m * n + column_sums) as usize } else { 0 }
     }
 
     /// Tickets that the product takes.

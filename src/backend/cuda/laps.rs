@@ -62,7 +62,7 @@ impl Cuda {
         body: impl FnOnce(&mut Self),
         before: impl FnMut() -> Result<(), DriverError>,
     ) -> Result<Vec<Lap>, backend::Error> {
-        self.prepare(step, body)?;
+        self.collect(step, body)?;
         let events = self.enqueue_between_events(before).map_err(Error::fault("launching a kernel"))?;
         self.complete(step)?;
         let lap = |(launch, [start, end]): (&Launch, &[CudaEvent; 2])| -> Result<Lap, backend::Error> {

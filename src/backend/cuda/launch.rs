@@ -6,6 +6,8 @@ use bytemuck::Pod;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaFunction, CudaGraph, CudaStream, DeviceRepr, DriverError, LaunchConfig, PushKernelArg};
 
+use super::Cuda;
+use super::gemm::{Product, Size};
 use super::kernel::Kernel;
 
 /// Words of 8 bytes that the largest argument of a kernel takes.
@@ -25,6 +27,10 @@ impl Argument {
         let bytes = bytemuck::bytes_of(value);
         bytemuck::bytes_of_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
         Self(words)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.0)
     }
 }
 
@@ -50,6 +56,28 @@ impl Launch {
         Self { second: Some(Argument::new(second)), ..self }
     }
 
+    /// Blocks of the grid.
+    pub fn grid(&self) -> u32 {
+        self.grid
+    }
+
+    /// Threads of a block.
+    pub fn block(&self) -> u32 {
+        self.block
+    }
+
+    /// The extents of the products that it multiplies: none, one or two.
+    pub fn products(&self) -> Vec<Size> {
+        let arguments = match self.kernel {
+            Kernel::Gemm(_) => [Some(self.first), self.second],
+            _ => [None, None],
+        };
+        let size = |argument: Argument| {
+            bytemuck::pod_read_unaligned::<Product>(&argument.bytes()[..size_of::<Product>()]).size()
+        };
+        arguments.into_iter().flatten().map(size).collect()
+    }
+
     /// Puts it into the stream.
     ///
     /// # Safety
@@ -64,6 +92,13 @@ impl Launch {
         }
         // SAFETY: as promised by the caller.
         unsafe { builder.launch(config) }.map(drop)
+    }
+}
+
+impl Cuda {
+    /// The launches of the last step, in their order.
+    pub fn launches(&self) -> &[Launch] {
+        &self.launches
     }
 }
 

@@ -54,6 +54,9 @@ const MOST_RECORDINGS: usize = 16;
 /// How the operands lie for the gradient at a layer's weight and at its input.
 const BACKWARD: [Layout; 2] = [Layout::Tn, Layout::Nn];
 
+/// Rows of the smallest tile of a product.
+const SMALLEST_TILE: usize = 32;
+
 /// Words of [`Control`].
 const CONTROL_WORDS: usize = size_of::<Control>() / size_of::<u64>();
 /// The word at which the losses begin.
@@ -262,7 +265,7 @@ impl Cuda {
     }
 
     /// Makes the launches of `step`, which becomes the current one.
-    fn prepare(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), Error> {
+    fn collect(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), Error> {
         self.settle()?;
         self.current = step;
         self.launches.clear();
@@ -275,13 +278,18 @@ impl Cuda {
 
     /// Counts the current step, whose launches are enqueued.
     fn complete(&mut self, step: Step) -> Result<(), Error> {
+        self.free_outgrown();
+        self.steps[step.stream as usize] += 1;
+        self.pace.count(&self.stream)
+    }
+
+    /// Frees scratch that no launch to come names.
+    fn free_outgrown(&mut self) {
         self.bce_parts.settle();
         self.kl_parts.settle();
         self.workspace.settle();
         self.tickets.settle();
         self.moments.settle();
-        self.steps[step.stream as usize] += 1;
-        self.pace.count(&self.stream)
     }
 
     /// Carries out the launches of the current step.
@@ -345,6 +353,17 @@ impl Cuda {
         self.push(launch);
     }
 
+    /// Bytes of scratch that the products and the loss of a layer take.
+    fn room(&self, layer: Linear, rows: usize) -> usize {
+        let forward = sized(rows, layer.outputs, layer.inputs).size();
+        let forward = Plan::new(self.family, forward, Layout::Nt, Epilogue::BiasBce);
+        let gradients = [sized(layer.outputs, layer.inputs, rows), sized(rows, layer.inputs, layer.outputs)];
+        let [weights, inputs] = self.plan_backward(gradients, Epilogue::Derivative);
+        let bytes = |plan: Plan| plan.workspace() * size_of::<f32>() + plan.tickets() * size_of::<u32>();
+        let losses = forward.tiles as usize * size_of::<f64>();
+        bytes(forward).max(bytes(weights) + bytes(inputs)) + losses
+    }
+
     /// Gives products of one launch the room that their plans ask for.
     fn with_room<const N: usize>(&mut self, plans: [Plan; N], mut products: [Product; N]) -> Option<[Product; N]> {
         let (floats, tickets) =
@@ -380,14 +399,11 @@ impl Backend for Cuda {
     }
 
     fn scratch(&self, layers: &[Linear], rows: usize) -> u64 {
-        let floats = layers.iter().map(|layer| {
-            let forward = sized(rows, layer.outputs, layer.inputs);
-            let forward = Plan::new(self.family, forward.size(), Layout::Nt, Epilogue::BiasLeakyRelu);
-            let sizes = [sized(layer.outputs, layer.inputs, rows), sized(rows, layer.inputs, layer.outputs)];
-            let backward = self.plan_backward(sizes, Epilogue::Derivative);
-            forward.workspace().max(backward.iter().map(Plan::workspace).sum())
-        });
-        (floats.max().unwrap_or(0) * size_of::<f32>()) as u64
+        // The number of tiles, and with it that of parts of a sum, changes at multiples of the smallest tile alone.
+        let batches = (1..=rows.div_ceil(SMALLEST_TILE)).map(|tiles| rows.min(tiles * SMALLEST_TILE));
+        let room = batches.flat_map(|rows| layers.iter().map(move |layer| self.room(*layer, rows))).max();
+        // While it grows, the old is there beside the new.
+        2 * room.unwrap_or_default() as u64
     }
 
     fn zeros(&mut self, len: usize) -> Result<Buffer, backend::Error> {
@@ -474,8 +490,14 @@ impl Backend for Cuda {
         }))
     }
 
+    fn prepare(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), backend::Error> {
+        self.collect(step, body)?;
+        self.free_outgrown();
+        Ok(())
+    }
+
     fn run(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), backend::Error> {
-        self.prepare(step, body)?;
+        self.collect(step, body)?;
         self.submit()?;
         Ok(self.complete(step)?)
     }

@@ -10,26 +10,35 @@ macro_rules! embedded {
 /// Every file of `kernels/`: its path there, by which others include it, and its text.
 pub const FILES: &[(&str, &str)] = embedded![
     "adam.cu",
+    "bce.cu",
     "block_sum.cuh",
     "control.cuh",
     "finish.cu",
     "finish.cuh",
     "gather.cu",
+    "gemm/10_bf16.cu",
     "gemm/6_vectorised.cu",
     "gemm/8_split_k.cu",
+    "gemm/9_tf32.cu",
     "gemm/async_copy.cuh",
     "gemm/epilogue.cuh",
     "gemm/form.cuh",
     "gemm/fragment.cuh",
     "gemm/launch.cuh",
+    "gemm/mma.cuh",
     "gemm/product.cuh",
     "gemm/source.cuh",
+    "gemm/split_k.cuh",
+    "kl.cu",
+    "leaky_relu.cu",
     "math.cuh",
     "noise.cuh",
     "quad.cuh",
     "reparameterise.cu",
     "reparameterise_backward.cu",
-    "standard_normal.cu"
+    "sigmoid.cu",
+    "standard_normal.cu",
+    "sum.cu"
 ];
 
 /// The text of `file`.

@@ -1,0 +1,129 @@
+// gemm/split_k.cuh: a product whose sum over k is cut among several blocks, each with a pipeline of tiles in flight.
+//
+// Shapes    STAGES tiles in flight; workspace thread_m x thread_n sums for each thread of a split product
+// Order     each part sums k in ascending order, the parts are added in ascending order: deterministic
+// Idea      `multiply_tile`, which the numbered file brings along, is all that one arithmetic has other than the next
+// Checked   tests/gemm, tests/tensor_cores
+
+#pragma once
+
+#include "gemm/async_copy.cuh"
+#include "gemm/epilogue.cuh"
+
+// Sums this part's tiles of k, STAGES of them in flight.
+template <class F>
+__device__ __forceinline__ void sum_part(const Product& p, const Place<F>& place, float* shared, Sums<F>& sums) {
+    int tiles_k = (p.k + F::tile_k - 1) / F::tile_k;
+    int each = tiles_k / p.splits, longer = tiles_k % p.splits;
+    int k = (place.split * each + min(place.split, longer)) * F::tile_k;
+    int count = each + (place.split < longer);
+    Source<typename F::A, F::threads> a(p.a, place.row, p.m, k, p.k);
+    Source<typename F::B, F::threads> b(p.b, place.column, p.n, k, p.k);
+    int left = p.k - k;
+
+    unsigned int start = (unsigned int)__cvta_generic_to_shared(shared), a_to = start + 4 * a.to(), b_to = start + 4 * b.to();
+    // Brings the next tile to the stage at this float.
+    auto fetch = [&](int stage) {
+        if (left >= F::tile_k) {
+            fetch_tile<true, 0>(a, a_to + 4 * stage, left);
+            fetch_tile<true, F::A::floats>(b, b_to + 4 * stage, left);
+        } else {
+            fetch_tile<false, 0>(a, a_to + 4 * stage, left);
+            fetch_tile<false, F::A::floats>(b, b_to + 4 * stage, left);
+        }
+        left -= F::tile_k;
+        a.advance();
+        b.advance();
+    };
+    // Groups are committed even where they are empty: their number tells which tile has arrived.
+#pragma unroll 1
+    for (int tile = 0; tile < F::stages - 1; ++tile) {
+        if (tile < count) fetch(tile * F::stage_floats);
+        commit_copies();
+    }
+
+    constexpr int last_stage = (F::stages - 1) * F::stage_floats;
+    const float* a_lane = shared + a_lane_start(place);
+    const float* b_lane = shared + F::A::floats + b_lane_start(place);
+    int stage = 0, used = last_stage;
+#pragma unroll 1
+    for (int tile = 0; tile < count; ++tile) {
+        wait_for_copies<F::stages - 2>();
+        // The tile has arrived for all, and all are done with the one before, whose place is filled now.
+        __syncthreads();
+        if (tile + F::stages - 1 < count) fetch(used);
+        commit_copies();
+        multiply_tile(sums, a_lane, b_lane);
+        if (place.sums_column()) sum_column(sums, shared + stage);
+        used = stage;
+        int step = stage == last_stage ? -last_stage : F::stage_floats;
+        stage += step;
+        a_lane += step;
+        b_lane += step;
+    }
+}
+
+// A part's sums in the workspace: those of C by fours, thread beside thread, then those of A's columns.
+template <class F>
+struct Part {
+    static constexpr int fours = F::thread_m * F::thread_n / 4;
+    static constexpr int floats = 4 * fours * F::threads + (F::sums_columns ? F::tile_m : 0);
+    float* start;
+
+    __device__ __forceinline__ Part(const Product& p, const Place<F>& place, int split)
+        : start(p.workspace + ((size_t)place.tile * p.splits + split) * floats) {}
+
+    __device__ __forceinline__ void write(const Place<F>& place, const Sums<F>& sums) const {
+        const auto& of_c = sums.of_c;
+#pragma unroll
+        for (int f = 0; f < fours; ++f) {
+            float four[4];
+#pragma unroll
+            for (int r = 0; r < 4; ++r) four[r] = of_c[(4 * f + r) / F::thread_n][(4 * f + r) % F::thread_n];
+            store_run(start + 4 * (f * F::threads + threadIdx.x), four);
+        }
+        if (place.sums_column()) start[4 * fours * F::threads + threadIdx.x] = sums.of_column;
+    }
+
+    // Past L1, which knows nothing of what other multiprocessors wrote.
+    __device__ __forceinline__ void add_to(const Place<F>& place, Sums<F>& sums) const {
+        const float4* threads_fours = reinterpret_cast<const float4*>(start) + threadIdx.x;
+#pragma unroll
+        for (int f = 0; f < fours; ++f) {
+            float4 more = __ldcg(threads_fours + f * F::threads);
+            float four[4] = {more.x, more.y, more.z, more.w};
+#pragma unroll
+            for (int r = 0; r < 4; ++r) sums.of_c[(4 * f + r) / F::thread_n][(4 * f + r) % F::thread_n] += four[r];
+        }
+        if (place.sums_column()) sums.of_column += __ldcg(start + 4 * fours * F::threads + threadIdx.x);
+    }
+};
+
+// Leaves this part's sums in the workspace. In the block that is last to do so of its tile, `sums` becomes the sum of all
+// parts; the others get false.
+template <class F>
+__device__ __forceinline__ bool add_parts(const Product& p, const Place<F>& place, Sums<F>& sums) {
+    Part<F>(p, place, place.split).write(place, sums);
+    __shared__ int last;
+    __threadfence();
+    __syncthreads();
+    // The ticket returns to 0 with the last block: ready for the next launch.
+    if (threadIdx.x == 0) last = atomicInc(&p.tickets[place.tile], p.splits - 1) == p.splits - 1;
+    __syncthreads();
+    if (!last) return false;
+    __threadfence();
+    sums = {};
+    // Several parts are read before the first is added, as far as registers allow.
+#pragma unroll(Part<F>::fours > 8 ? 1 : 4)
+    for (int split = 0; split < p.splits; ++split) Part<F>(p, place, split).add_to(place, sums);
+    return true;
+}
+
+template <class F>
+__device__ __forceinline__ void multiply(const Product& p, int block, float* shared) {
+    Place<F> place(p, block);
+    Sums<F> sums;
+    sum_part(p, place, shared, sums);
+    if (p.splits > 1 && !add_parts(p, place, sums)) return;
+    finish(p, place, sums);
+}
