@@ -86,9 +86,9 @@ fn run(machine: &Machine) -> Result<bool, Failure> {
     let pixels = DatasetName::Digits.load("data".as_ref(), 1)?.train.images.into_pixels();
     let mut report = Report::new(Setting::new(machine, nvrtc.version()));
     let precisions = precisions(machine, &mut report)?;
-    let reference = Reference::new(&pixels)?;
+    let reference = Reference::new(machine, &pixels)?;
     for precision in &precisions {
-        report.checks.extend(checks::all(machine, *precision, &reference, &pixels));
+        report.checks.extend(checks::all(machine, *precision, &reference));
     }
     measure(machine, &nvrtc, &precisions, &pixels, &mut report)?;
     for line in &report.skipped {
