@@ -237,7 +237,7 @@ fn the_products_of_a_step_move_whole_sectors_and_meet_no_bank_conflict() {
     let mut worst = [0.0; 4];
     for (family, layer) in layers() {
         for work in &launches(family, layer) {
-            let counts = device.count(family, &borrowed(work));
+            let (_, counts) = device.count(family, &borrowed(work));
             let (loads, stores) = least_bytes(work);
             let about = format!("{family:?} {:?}", work.iter().map(|(problem, _)| problem.size).collect::<Vec<_>>());
             let near = |what: &str, actual, least| assert_near(&format!("{about}: {what}"), actual, least);
