@@ -48,7 +48,7 @@ fn sizes() -> impl Iterator<Item = Size> {
 /// A plan with each of the family's tiles; all sums are cut into `splits`.
 fn plans(family: Family, problem: &Problem, splits: u32) -> impl Iterator<Item = Plan> {
     let Problem { size, layout, epilogue, .. } = *problem;
-    family.tiles().into_iter().map(move |tile| {
+    family.tiles().iter().map(move |tile| {
         let plan = Plan::with_tile(family, size, Form { layout, epilogue, tile: *tile });
         Plan { splits, blocks: plan.tiles * splits, ..plan }
     })
