@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure of the test's own helpers is a failure of the test")]
 
 mod device;
+#[allow(dead_code, reason = "the tests of tensor cores share this file, and round operands as well")]
 mod problem;
 
 use device::{device, options, source};

@@ -48,7 +48,7 @@ fn sizes() -> impl Iterator<Item = Size> {
 /// A plan with each of the family's tiles; all sums are cut into `splits`.
 fn plans(family: Family, problem: &Problem, splits: u32) -> impl Iterator<Item = Plan> {
     let Problem { size, layout, epilogue, .. } = *problem;
-    family.tiles().into_iter().map(move |tile| {
+    family.tiles().iter().map(move |tile| {
         let plan = Plan::with_tile(family, size, Form { layout, epilogue, tile: *tile });
         Plan { splits, blocks: plan.tiles * splits, ..plan }
     })
@@ -237,7 +237,7 @@ fn the_products_of_a_step_move_whole_sectors_and_meet_no_bank_conflict() {
     let mut worst = [0.0; 4];
     for (family, layer) in layers() {
         for work in &launches(family, layer) {
-            let counts = device.count(family, &borrowed(work));
+            let (_, counts) = device.count(family, &borrowed(work));
             let (loads, stores) = least_bytes(work);
             let about = format!("{family:?} {:?}", work.iter().map(|(problem, _)| problem.size).collect::<Vec<_>>());
             let near = |what: &str, actual, least| assert_near(&format!("{about}: {what}"), actual, least);
