@@ -17,6 +17,9 @@ use crate::machine::Machine;
 use crate::operations::Row;
 use crate::peaks::{Peak, Peaks};
 
+/// What figures are on a real device.
+const TIMES: &str = "times";
+
 /// What the figures depend on.
 #[derive(Debug, Serialize)]
 pub struct Setting {
@@ -50,7 +53,7 @@ impl Setting {
         let info = &machine.info;
         let (major, minor) = info.compute_capability;
         Self {
-            figures: if machine.software.is_some() { "counts, on the software driver" } else { "times" },
+            figures: if machine.software.is_some() { "counts, on the software driver" } else { TIMES },
             date: date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())),
             latent: env!("CARGO_PKG_VERSION"),
             commit: option_env!("LATENT_COMMIT"),
@@ -138,7 +141,7 @@ impl Report {
     }
 
     fn counts_only(&self) -> bool {
-        self.peaks.all.iter().any(|peak| peak.counts.is_some())
+        self.setting.figures != TIMES
     }
 
     /// Steps and epochs beside PyTorch's; nothing without times.
