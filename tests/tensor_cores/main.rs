@@ -10,6 +10,7 @@ mod device;
 mod problem;
 
 use device::device;
+use latent::backend::Precision;
 use latent::backend::cuda::gemm::{Epilogue, Family, Form, Layout, Plan, Size, Variant};
 use problem::Problem;
 use softcuda::counts::{SECTOR, Traffic};
@@ -32,6 +33,15 @@ fn rounding(family: Family) -> fn(f32) -> f32 {
         Family::Tf32 => |value| without_bits(value, 13, false),
         Family::Bf16 => |value| without_bits(value, 16, true),
         Family::Vectorised | Family::SplitK => |value| value,
+    }
+}
+
+#[test]
+fn a_precision_has_a_family_where_the_device_has_its_instructions() {
+    for (precision, family) in [(Precision::Tf32, Family::Tf32), (Precision::Bf16, Family::Bf16)] {
+        for (capability, expected) in [((7, 5), None), ((8, 0), Some(family)), ((12, 0), Some(family))] {
+            assert_eq!(Family::of(capability, precision), expected, "{precision} at {capability:?}");
+        }
     }
 }
 
