@@ -34,7 +34,7 @@ pub enum DeviceError {
          https://www.nvidia.com/drivers), or use --device cpu"
     )]
     NoDriver,
-    /// A driver before [`OLDEST_DRIVER`].
+    /// A driver before CUDA 12.0.
     #[error(
         "the NVIDIA driver is of CUDA {found}, and {OLDEST_DRIVER} or newer is needed; update it, or use --device cpu"
     )]

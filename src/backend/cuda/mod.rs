@@ -1,10 +1,10 @@
 //! An NVIDIA GPU as a backend. Every kernel is one of `kernels/`, compiled at run time; a step that comes again is one CUDA graph.
 //!
-//! A step's body enqueues [`Launch`]es as values. At its end they are compared with what was recorded: the same kernels with the
+//! A step's body enqueues launches as values. At its end they are compared with what was recorded: the same kernels with the
 //! same sizes and addresses are one launch of a recorded graph, others are recorded first. So a recording can never stand for
-//! buffers that are gone. Counters, settings, sums and the first non-finite number live on the device ([`control`]); after
+//! buffers that are gone. Counters, settings, sums and the first non-finite number live on the device; after
 //! the first steps of a kind nothing is allocated, copied or waited for, but that the host never runs more than
-//! [`pace::MOST_IN_FLIGHT`] steps ahead.
+//! sixteen steps ahead.
 
 pub mod cache;
 pub mod compile;
