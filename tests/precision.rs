@@ -29,7 +29,7 @@ fn losses<B: Backend, M: Autoencoder<B>>(mut backend: B, new: impl FnOnce(&mut B
     let mut images = backend.load_images(pixels[..IMAGES * DIMS.input].to_vec(), DIMS.input).unwrap();
     let order: Vec<u32> = (0..IMAGES as u32).collect();
     let mut loss = |step: usize| {
-        if step * BATCH % IMAGES == 0 {
+        if (step * BATCH).is_multiple_of(IMAGES) {
             backend.set_order(&mut images, &order, 0).unwrap();
         }
         backend.set_sums(Sums::zeros(DIMS.latent));
