@@ -160,6 +160,35 @@ fn checkpoints_pass_between_the_devices() {
     assert_same_losses(Kind::Variational, &cpu.losses(3), &cuda.losses(3));
 }
 
+#[test]
+fn a_glance_tells_how_far_the_device_is_without_waiting_for_it() {
+    if !emulated::has_compiler() {
+        return;
+    }
+    let _alone = alone();
+    let mut training = variational(cuda());
+    training.losses(2);
+    training.backend.set_sums(Sums::zeros(DIMS.latent));
+    let mut seen = Vec::new();
+    let calls = calls(|| {
+        for _ in 0..6 {
+            training.step();
+            seen.extend(training.backend.glance().unwrap().map(|glance| glance.images));
+        }
+    });
+    let waits = |name: &str| name.contains("Synchronize") && name != "cuEventSynchronize";
+    assert!(!calls.iter().any(|(name, _)| waits(name)), "{calls:?}");
+    assert!(seen.is_sorted() && seen.iter().all(|images| *images <= 6 * BATCH as u64), "{seen:?}");
+    training.backend.synchronize().unwrap();
+    // The first of these may tell of a copy that was on its way before.
+    let _earlier = training.backend.glance().unwrap();
+    training.backend.synchronize().unwrap();
+    let glance = training.backend.glance().unwrap().unwrap();
+    let Sums { images, bce, kl, .. } = training.backend.sums().unwrap();
+    assert_eq!((glance.images, glance.bce, glance.kl, glance.non_finite), (images, bce, kl, None));
+    assert_eq!(images, 6 * BATCH as u64);
+}
+
 /// What the driver was asked for by name, without the calls that only name a context or look at one.
 fn calls(steps: impl FnOnce()) -> Vec<(String, u64)> {
     const IDLE: [&str; 3] = ["cuCtxGetCurrent", "cuCtxSetCurrent", "cuCtxPushCurrent_v2"];
