@@ -81,7 +81,8 @@ fn options() -> Result<bool, Failure> {
 
 /// Checks and measures all, and writes the report. Returns whether every check held.
 fn run(machine: &Machine) -> Result<bool, Failure> {
-    println!("{}, compute capability {:?}", machine.info.name, machine.info.compute_capability);
+    let (major, minor) = machine.info.compute_capability;
+    println!("{}, compute capability {major}.{minor}", machine.info.name);
     let nvrtc = Nvrtc::find()?;
     let pixels = DatasetName::Digits.load("data".as_ref(), 1)?.train.images.into_pixels();
     let mut report = Report::new(Setting::new(machine, nvrtc.version()));
