@@ -128,23 +128,7 @@ fn test_bodies(checks: &mut Checks, cuda: &impl Fn() -> Cuda) {
             });)*
         };
     }
-    each! {
-        layers::linear_agrees_with_f64,
-        layers::linear_backward_agrees_with_f64,
-        layers::products_of_integers_are_exact,
-        layers::linear_bce_agrees_with_f64,
-        layers::linear_bce_is_right_where_the_sigmoid_saturates,
-        posterior::reparameterise_agrees_with_f64,
-        posterior::drawn_noise_is_that_of_its_address,
-        posterior::standard_normal_is_that_of_its_address,
-        posterior::reparameterise_backward_agrees_with_f64,
-        steps::adam_agrees_with_f64_step_by_step,
-        steps::gather_takes_images_in_order_from_a_position,
-        steps::every_stream_counts_its_own_steps,
-        steps::sums_add_to_what_was_set,
-        steps::the_first_non_finite_number_is_named_and_stops_adam,
-        steps::an_infinite_logit_is_named,
-    }
+    harness::every_body!(each);
 }
 
 fn same_bits(mut first: Cuda, mut second: Cuda) -> Outcome {

@@ -7,6 +7,30 @@ use latent::noise::Stream;
 
 use crate::{layers, posterior, steps};
 
+/// Hands the names of all test bodies to a macro. A body takes a function that makes a fresh backend.
+macro_rules! every_body {
+    ($each:ident) => {
+        $each! {
+            layers::linear_agrees_with_f64,
+            layers::linear_backward_agrees_with_f64,
+            layers::products_of_integers_are_exact,
+            layers::linear_bce_agrees_with_f64,
+            layers::linear_bce_is_right_where_the_sigmoid_saturates,
+            posterior::reparameterise_agrees_with_f64,
+            posterior::drawn_noise_is_that_of_its_address,
+            posterior::standard_normal_is_that_of_its_address,
+            posterior::reparameterise_backward_agrees_with_f64,
+            steps::adam_agrees_with_f64_step_by_step,
+            steps::gather_takes_images_in_order_from_a_position,
+            steps::every_stream_counts_its_own_steps,
+            steps::sums_add_to_what_was_set,
+            steps::the_first_non_finite_number_is_named_and_stops_adam,
+            steps::an_infinite_logit_is_named,
+        }
+    };
+}
+pub(crate) use every_body;
+
 /// What an output holds before an operation, and beyond its elements afterwards.
 pub const UNTOUCHED: f32 = -777.25;
 

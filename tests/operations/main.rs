@@ -17,14 +17,13 @@ mod steps;
 use latent::backend::Precision;
 use latent::backend::cpu::Cpu;
 
-use harness::{UNTOUCHED, bits, everything, input, output, result, some_sums, training};
+use harness::{UNTOUCHED, bits, every_body, everything, input, output, result, some_sums, training};
 
 /// Stamps each test body for each backend. A body takes a function that makes a fresh backend.
 macro_rules! on_every_backend {
-    ($($(#[$attribute:meta])* $file:ident::$body:ident,)*) => {
+    ($($file:ident::$body:ident,)*) => {
         mod cpu {
             $(#[test]
-            $(#[$attribute])*
             fn $body() {
                 for threads in [1, 2, 3] {
                     crate::$file::$body(|| super::Cpu::new(threads).unwrap());
@@ -34,7 +33,6 @@ macro_rules! on_every_backend {
 
         mod cuda {
             $(#[test]
-            $(#[$attribute])*
             fn $body() {
                 if super::emulated::has_compiler() {
                     let settings = super::emulated::checked();
@@ -46,23 +44,7 @@ macro_rules! on_every_backend {
     };
 }
 
-on_every_backend! {
-    layers::linear_agrees_with_f64,
-    layers::linear_backward_agrees_with_f64,
-    layers::products_of_integers_are_exact,
-    layers::linear_bce_agrees_with_f64,
-    layers::linear_bce_is_right_where_the_sigmoid_saturates,
-    posterior::reparameterise_agrees_with_f64,
-    posterior::drawn_noise_is_that_of_its_address,
-    posterior::standard_normal_is_that_of_its_address,
-    posterior::reparameterise_backward_agrees_with_f64,
-    steps::adam_agrees_with_f64_step_by_step,
-    steps::gather_takes_images_in_order_from_a_position,
-    steps::every_stream_counts_its_own_steps,
-    steps::sums_add_to_what_was_set,
-    steps::the_first_non_finite_number_is_named_and_stops_adam,
-    steps::an_infinite_logit_is_named,
-}
+every_body!(on_every_backend);
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
