@@ -8,7 +8,7 @@ mod problem;
 
 use device::{device, options, source};
 use latent::backend::cuda::gemm::{Epilogue, Family, Form, Layout, Plan, Size, TILES, Tile, Variant};
-use problem::Problem;
+use problem::{EPILOGUE_SIZES, EPILOGUES, Problem};
 
 const FAMILIES: [Family; 2] = [Family::Vectorised, Family::SplitK];
 
@@ -48,23 +48,6 @@ fn products_of_integers_are_exact_at_any_size() {
         }
     }
 }
-
-const EPILOGUES: [Epilogue; 6] = [
-    Epilogue::Plain,
-    Epilogue::Bias,
-    Epilogue::BiasLeakyRelu,
-    Epilogue::BiasSigmoid,
-    Epilogue::BiasBce,
-    Epilogue::Derivative,
-];
-
-/// Sizes inside one tile, across tiles, and with tails everywhere.
-const EPILOGUE_SIZES: [Size; 4] = [
-    Size { m: 1, n: 1, k: 1 },
-    Size { m: 31, n: 33, k: 65 },
-    Size { m: 64, n: 36, k: 128 },
-    Size { m: 130, n: 127, k: 63 },
-];
 
 #[test]
 fn every_epilogue_is_right_in_every_layout() {

@@ -2,6 +2,24 @@
 
 use latent::backend::cuda::gemm::{Epilogue, Layout, Size};
 
+/// All but the bias gradient, which goes with one layout alone.
+pub const EPILOGUES: [Epilogue; 6] = [
+    Epilogue::Plain,
+    Epilogue::Bias,
+    Epilogue::BiasLeakyRelu,
+    Epilogue::BiasSigmoid,
+    Epilogue::BiasBce,
+    Epilogue::Derivative,
+];
+
+/// Sizes inside one tile, across tiles, and with tails everywhere.
+pub const EPILOGUE_SIZES: [Size; 4] = [
+    Size { m: 1, n: 1, k: 1 },
+    Size { m: 31, n: 33, k: 65 },
+    Size { m: 64, n: 36, k: 128 },
+    Size { m: 130, n: 127, k: 63 },
+];
+
 /// A product with its operands.
 pub struct Problem {
     pub size: Size,

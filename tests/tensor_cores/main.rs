@@ -12,7 +12,7 @@ mod problem;
 use device::device;
 use latent::backend::Precision;
 use latent::backend::cuda::gemm::{Epilogue, Family, Form, Layout, Plan, Size, Variant};
-use problem::Problem;
+use problem::{EPILOGUE_SIZES, EPILOGUES, Problem};
 use softcuda::counts::{SECTOR, Traffic};
 use std::collections::HashSet;
 
@@ -86,23 +86,6 @@ fn products_of_integers_are_exact_at_any_size() {
 fn each_layout<T: Copy>(work: T) -> [(T, Layout); 3] {
     Layout::ALL.map(|layout| (work, layout))
 }
-
-const EPILOGUES: [Epilogue; 6] = [
-    Epilogue::Plain,
-    Epilogue::Bias,
-    Epilogue::BiasLeakyRelu,
-    Epilogue::BiasSigmoid,
-    Epilogue::BiasBce,
-    Epilogue::Derivative,
-];
-
-/// Sizes inside one tile, across tiles, and with tails everywhere.
-const EPILOGUE_SIZES: [Size; 4] = [
-    Size { m: 1, n: 1, k: 1 },
-    Size { m: 31, n: 33, k: 65 },
-    Size { m: 64, n: 36, k: 128 },
-    Size { m: 130, n: 127, k: 63 },
-];
 
 /// Real numbers, of which the family multiplies what is left after rounding.
 fn of_reals(family: Family, size: Size, layout: Layout, epilogue: Epilogue) -> Problem {
