@@ -1,0 +1,3 @@
+//! Kernels one by one, apart from any training.
+
+pub mod staircase;
