@@ -7,6 +7,7 @@ pub mod bench;
 pub mod case;
 mod error;
 pub mod products;
+pub mod staircase;
 
 pub use bench::Bench;
 pub use case::Case;
