@@ -1,83 +1,91 @@
 //! Products of matrices as cases.
 
-use rand_distr::{Distribution, Uniform};
-
 use super::case::{Case, Compared, Contents, Expected, Launch, Number, Work};
+use super::cases::uniform;
+use super::staircase::{Step, StepLaunch};
 use crate::backend::Precision;
 use crate::backend::cuda::Argument;
-use crate::backend::cuda::compile::Source;
-use crate::backend::cuda::gemm::{Plan, Product, Size};
-use crate::noise::{Address, PhiloxRng, Stream};
+use crate::backend::cuda::gemm::{Product, Size};
 
 /// Rounding that an f32 sum of products of this magnitude explains, in units of it: a few of f32's last place, times the root of
-/// the number of terms, for at most 2^16 of them.
+/// the number of terms, for at most [`MOST_TERMS`] of them.
 const ROUNDING: f64 = 1e-6;
 
-/// How a product is launched.
-pub struct Launched {
-    /// The file and what it is compiled with.
-    pub source: Source,
-    /// The kernel in it.
-    pub entry: &'static str,
-    /// Blocks of the grid.
-    pub grid: u32,
-    /// Threads of a block.
-    pub block: u32,
-    /// How it is cut up, where its file leaves that open.
-    pub plan: Option<Plan>,
-    /// What its operands are rounded to.
-    pub precision: Precision,
-}
+/// Terms of a sum up to which [`ROUNDING`] holds.
+pub const MOST_TERMS: usize = 1 << 16;
 
-/// C = A B with A `[m, k]` and B `[k, n]`, both row-major and uniform in [-1, 1).
-pub fn case(name: &'static str, launched: Launched, size: Size) -> Case {
-    let Size { m, n, k } = size;
-    let (a, b) = (uniform(1, m * k), uniform(2, k * n));
-    let factors = [&a, &b].map(|operand| operand.iter().map(|x| rounded(launched.precision, *x)).collect::<Vec<_>>());
-    let magnitudes = factors.each_ref().map(|operand| operand.iter().map(|x| x.abs()).collect::<Vec<_>>());
-    let allowed = multiply(&magnitudes[0], &magnitudes[1], size).into_iter().map(|sum| ROUNDING * (1.0 + sum));
-    let expected = Expected {
-        what: "C",
-        buffer: 2,
-        offset: 0,
-        number: Number::F32,
-        compared: Compared::Each,
-        values: multiply(&factors[0], &factors[1], size),
-        allowed: allowed.collect(),
-    };
-    let (workspace, tickets) = launched.plan.map_or((0, 0), |plan| (plan.workspace(), plan.tickets()));
-    let buffers = vec![
-        Contents::of(&a),
-        Contents::of(&b),
-        Contents::room::<f32>(m * n),
-        Contents::room::<f32>(workspace),
-        Contents::Zeros(tickets * size_of::<u32>()),
-    ];
+/// C = A B as a step of the staircase multiplies it, with A `[m, k]` and B `[k, n]`, both uniform in [-1, 1).
+pub fn case(name: &'static str, step: Step, size: Size) -> Case {
+    let launched = step.launch(size);
+    let operands = Operands::new(precision(step), size);
+    let (values, allowed) = operands.product();
+    let expected =
+        Expected { what: "C", buffer: 2, offset: 0, number: Number::F32, compared: Compared::Each, values, allowed };
+    let buffers = operands.buffers(&launched);
     Case { name, buffers, launches: vec![launch(launched, size)], expected: vec![expected], work: work(size) }
 }
 
-fn launch(launched: Launched, size: Size) -> Launch {
-    let Launched { source, entry, grid, block, plan, .. } = launched;
-    let splits = plan.map_or(1, |plan| plan.splits as i32);
+/// The matrices that are multiplied.
+struct Operands {
+    size: Size,
+    precision: Precision,
+    a: Vec<f32>,
+    b: Vec<f32>,
+}
+
+impl Operands {
+    fn new(precision: Precision, size: Size) -> Self {
+        let Size { m, n, k } = size;
+        Self { size, precision, a: uniform(1, m * k), b: uniform(2, k * n) }
+    }
+
+    /// The product in float64 of what the operands are rounded to, and how far off each element may be.
+    fn product(&self) -> (Vec<f64>, Vec<f64>) {
+        let factors = [&self.a, &self.b]
+            .map(|operand| -> Vec<f64> { operand.iter().map(|x| rounded(self.precision, *x)).collect() });
+        let magnitudes = factors.each_ref().map(|operand| operand.iter().map(|x| x.abs()).collect::<Vec<_>>());
+        let sums = multiply(&magnitudes[0], &magnitudes[1], self.size);
+        let allowed = sums.into_iter().map(|sum| ROUNDING * (1.0 + sum)).collect();
+        (multiply(&factors[0], &factors[1], self.size), allowed)
+    }
+
+    /// A, B, C, and what a split product needs beside them.
+    fn buffers(&self, launched: &StepLaunch) -> Vec<Contents> {
+        vec![
+            Contents::of(&self.a),
+            Contents::of(&self.b),
+            Contents::room::<f32>(self.size.m * self.size.n),
+            Contents::room::<f32>(launched.workspace),
+            Contents::Zeros(launched.tickets * size_of::<u32>()),
+        ]
+    }
+}
+
+fn launch(launched: StepLaunch, size: Size) -> Launch {
+    let StepLaunch { source, entry, grid, block, splits, .. } = launched;
     let arguments = move |addresses: &[u64]| {
         let &[a, b, c, workspace, tickets] = addresses else { unreachable!("a product has five buffers") };
         // Extents are checked to be at most those of an i32.
         let [m, n, k] = [size.m, size.n, size.k].map(|extent| extent as i32);
+        let splits = splits as i32;
         vec![Argument::new(&Product { a, b, c, workspace, tickets, m, n, k, splits, ..Product::default() })]
     };
     Launch { source, entry, grid, block, arguments: Box::new(arguments) }
 }
 
 /// 2 m n k FLOP; both operands read and C written once.
-pub fn work(Size { m, n, k }: Size) -> Work {
+fn work(Size { m, n, k }: Size) -> Work {
     let [m, n, k] = [m, n, k].map(|extent| extent as f64);
     Work { flop: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) }
 }
 
-/// `count` numbers, uniform in [-1, 1), the same for the same seed.
-pub fn uniform(seed: u64, count: usize) -> Vec<f32> {
-    let rng = PhiloxRng::new(Address { seed, stream: Stream::Corruption, step: 0 });
-    Uniform::new(-1.0f32, 1.0).map_or_else(|_| vec![0.0; count], |range| range.sample_iter(rng).take(count).collect())
+/// What a step rounds its operands to.
+fn precision(step: Step) -> Precision {
+    match step {
+        Step::Tf32 => Precision::Tf32,
+        Step::Bf16 => Precision::Bf16,
+        _ => Precision::Fp32,
+    }
 }
 
 /// What tensor cores make of an operand: tf32 has 10 bits of fraction, halves away from zero; bf16 has 7, halves to even.
@@ -147,13 +155,5 @@ mod tests {
         assert_eq!(rounded(Precision::Tf32, next(1 << 12)), f64::from(next(1 << 13)), "halves away from zero");
         assert_eq!(rounded(Precision::Bf16, next(1 << 15)), 1.0, "halves to even");
         assert_eq!(rounded(Precision::Bf16, next(3 << 15)), f64::from(next(2 << 16)));
-    }
-
-    #[test]
-    fn operands_are_random_and_repeatable() {
-        let values = uniform(1, 1000);
-        assert_eq!(values, uniform(1, 1000));
-        assert_ne!(values, uniform(2, 1000));
-        assert!(values.iter().all(|x| (-1.0..1.0).contains(x)) && values.iter().any(|x| *x < 0.0));
     }
 }
