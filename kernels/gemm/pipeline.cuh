@@ -9,17 +9,31 @@
 
 #include "gemm/async_copy.cuh"
 
+// The thread's index. The compiler takes it for a new number, and so computes again what follows from it, rather than keep that
+// in registers through the multiplication of a tile.
+__device__ __forceinline__ unsigned int thread_anew() {
+    unsigned int thread;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+    return thread;
+}
+
 // Adds `count` tiles from `k` on, STAGES of them in flight.
 template <class F>
 __device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& place, int k, int count, float* shared,
                                           Sums<F>& sums) {
-    Source<typename F::A, F::threads> a(p.a, place.row, p.m, k, p.k);
-    Source<typename F::B, F::threads> b(p.b, place.column, p.n, k, p.k);
+    Source<F, typename F::A> a(p.a, place.row, p.m, k, p.k);
+    Source<F, typename F::B> b(p.b, place.column, p.n, k, p.k);
     int left = p.k - k;
 
     unsigned int start = (unsigned int)__cvta_generic_to_shared(shared), a_to = start + 4 * a.to(), b_to = start + 4 * b.to();
     // Brings the next tile to the stage at this float.
     auto fetch = [&](int stage) {
+        if constexpr (F::two_blocks_fit) {
+            unsigned int thread = thread_anew();
+            a.stand(thread);
+            b.stand(thread);
+            a_to = start + 4 * a.to(), b_to = start + 4 * b.to();
+        }
         if (left >= F::tile_k) {
             fetch_tile<true, 0>(a, a_to + 4 * stage, left);
             fetch_tile<true, F::A::floats>(b, b_to + 4 * stage, left);

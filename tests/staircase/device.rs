@@ -12,8 +12,8 @@ use softcuda::counts::LaunchCounts;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Floats on either side of C that no kernel may write.
-const GUARD: usize = 4;
+/// Floats on either side of C that no kernel may write: a sector.
+const GUARD: usize = 8;
 
 /// The device, and what was loaded on it.
 pub struct Device {
@@ -60,15 +60,15 @@ impl Device {
         unsafe { self.opened.stream.alloc(count.max(1)) }.unwrap()
     }
 
-    /// What a step makes of a problem, at odd addresses where it allows them, and the counts of its launch.
-    pub fn multiply(&mut self, step: Step, problem: &Problem) -> (Output, LaunchCounts) {
-        self.multiply_as(&step.launch(problem.size), problem)
+    /// What a step makes of a problem, at odd addresses where it allows them.
+    pub fn multiply(&mut self, step: Step, problem: &Problem) -> Output {
+        let launch = step.launch(problem.size);
+        self.launch(&launch, problem, usize::from(!launch.aligned)).0
     }
 
-    /// As [`Device::multiply`], launched in a way of choice.
-    pub fn multiply_as(&mut self, launch: &StepLaunch, problem: &Problem) -> (Output, LaunchCounts) {
+    /// Carries out a launch on a problem; operands start `shift` floats after an address of 16 bytes.
+    pub fn launch(&mut self, launch: &StepLaunch, problem: &Problem, shift: usize) -> (Output, LaunchCounts) {
         let function = self.function(&launch.source, launch.entry);
-        let shift = usize::from(!launch.aligned);
         let size = problem.size;
         let ((_a, a), (_b, b)) = (self.upload(&problem.a, shift), self.upload(&problem.b, shift));
         // Not a number, so that what is not written is wrong, and what is written around it is seen.
@@ -87,7 +87,7 @@ impl Device {
             splits: launch.splits as i32,
             ..Product::default()
         };
-        let counts = self.launch(launch, &function, &product);
+        let counts = self.enqueue(launch, &function, &product);
         let written = self.opened.stream.clone_dtoh(&c_room).unwrap().split_off(shift);
         let (before, rest) = written.split_at(GUARD);
         let (c, after) = rest.split_at(size.m * size.n);
@@ -97,7 +97,7 @@ impl Device {
         (Output { c: c.to_vec(), partial: Vec::new(), bias_gradient: Vec::new(), suspect: None }, counts)
     }
 
-    fn launch(&self, launch: &StepLaunch, function: &CudaFunction, product: &Product) -> LaunchCounts {
+    fn enqueue(&self, launch: &StepLaunch, function: &CudaFunction, product: &Product) -> LaunchCounts {
         let library = emulated::driver(&emulated::checked());
         library.reset_counts().unwrap();
         let (grid_dim, block_dim) = ((launch.grid, 1, 1), (launch.block, 1, 1));
