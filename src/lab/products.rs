@@ -1,11 +1,13 @@
 //! Products of matrices as cases.
 
 use super::case::{Case, Compared, Contents, Expected, Launch, Number, Work};
-use super::cases::uniform;
+use super::cases::{leaky_relu_launch, uniform};
 use super::staircase::{Step, StepLaunch};
 use crate::backend::Precision;
 use crate::backend::cuda::Argument;
-use crate::backend::cuda::gemm::{Product, Size};
+use crate::backend::cuda::compile::Source;
+use crate::backend::cuda::elementwise::BLOCK;
+use crate::backend::cuda::gemm::{Epilogue, Family, Layout, Plan, Product, Size, Variant};
 
 /// Rounding that an f32 sum of products of this magnitude explains, in units of it: a few of f32's last place, times the root of
 /// the number of terms, for at most [`MOST_TERMS`] of them.
@@ -19,10 +21,90 @@ pub fn case(name: &'static str, step: Step, size: Size) -> Case {
     let launched = step.launch(size);
     let operands = Operands::new(precision(step), size);
     let (values, allowed) = operands.product();
-    let expected =
-        Expected { what: "C", buffer: 2, offset: 0, number: Number::F32, compared: Compared::Each, values, allowed };
     let buffers = operands.buffers(&launched);
-    Case { name, buffers, launches: vec![launch(launched, size)], expected: vec![expected], work: work(size) }
+    let expected = vec![c(values, allowed)];
+    Case { name, buffers, launches: vec![launch(launched, size)], expected, work: work(size) }
+}
+
+/// LeakyReLU(A B + bias) by three launches: the product, the bias, the activation, each of them over all of C.
+pub fn separate(name: &'static str, size: Size) -> Case {
+    let launched = Step::SplitK.launch(size);
+    let count = size.m * size.n;
+    layer(name, size, launched, vec![add_bias_launch([BIAS, C], size), leaky_relu_launch([C, C], count)])
+}
+
+/// LeakyReLU(A B + bias) by one launch.
+pub fn fused(name: &'static str, size: Size) -> Case {
+    let plan = Plan::new(Family::SplitK, size, Layout::Nn, Epilogue::BiasLeakyRelu);
+    let aligned = size.is_aligned(Layout::Nn);
+    let variant = Variant { family: Family::SplitK, aligned, first: plan.form, second: None };
+    let source = Source { file: variant.file(), defines: variant.defines() };
+    let launched = StepLaunch {
+        source,
+        entry: variant.entry(),
+        grid: plan.blocks,
+        block: variant.block(),
+        plan: Some(plan),
+        aligned,
+        splits: plan.splits,
+        workspace: plan.workspace(),
+        tickets: plan.tickets(),
+    };
+    layer(name, size, launched, Vec::new())
+}
+
+/// LeakyReLU(A B + bias) by a product and what follows it.
+fn layer(name: &'static str, size: Size, launched: StepLaunch, rest: Vec<Launch>) -> Case {
+    let operands = Operands::new(Precision::Fp32, size);
+    let bias = uniform(3, size.n);
+    let (mut values, mut allowed) = operands.product();
+    for (index, (value, allowed)) in values.iter_mut().zip(&mut allowed).enumerate() {
+        let bias = f64::from(bias[index % size.n]);
+        let sum = *value + bias;
+        *value = if sum > 0.0 { sum } else { 0.2 * sum };
+        *allowed += ROUNDING * bias.abs();
+    }
+    let mut buffers = operands.buffers(&launched);
+    buffers.push(Contents::of(&bias));
+    let (elements, Work { flop, bytes }) = ((size.m * size.n) as f64, work(size));
+    let work = Work { flop: flop + 2.0 * elements, bytes: bytes + 4.0 * size.n as f64 };
+    let launches = [launch(launched, size)].into_iter().chain(rest).collect();
+    Case { name, buffers, launches, expected: vec![c(values, allowed)], work }
+}
+
+/// c += bias by a kernel of its own, on `m` rows of `n` columns.
+pub fn add_bias(name: &'static str, size: Size) -> Case {
+    let (bias, values) = (uniform(1, size.n), uniform(2, size.m * size.n));
+    let added = values.iter().zip(bias.iter().cycle()).map(|(c, bias)| f64::from(c + bias)).collect();
+    let elements = values.len() as f64;
+    Case {
+        name,
+        buffers: vec![Contents::of(&bias), Contents::of(&values)],
+        launches: vec![add_bias_launch([0, 1], size)],
+        expected: vec![Expected { buffer: 1, ..c(added, vec![0.0; values.len()]) }],
+        work: Work { flop: elements, bytes: 8.0 * elements + 4.0 * size.n as f64 },
+    }
+}
+
+/// Adds the first buffer, a bias, to every row of the second.
+fn add_bias_launch([bias, c]: [usize; 2], size: Size) -> Launch {
+    let source = Source { file: "add_bias.cu", defines: Vec::new() };
+    let arguments = move |addresses: &[u64]| {
+        let buffers = [bias, c].map(|buffer| Argument::new(&addresses[buffer]));
+        let sizes = [size.m, size.n].map(|extent| Argument::new(&(extent as i32)));
+        buffers.into_iter().chain(sizes).collect()
+    };
+    let grid = (size.m * size.n).div_ceil(BLOCK as usize) as u32;
+    Launch { source, entry: "add_bias", grid, block: BLOCK, arguments: Box::new(arguments) }
+}
+
+/// C and a bias among a case's buffers.
+const C: usize = 2;
+const BIAS: usize = 5;
+
+/// What C must be.
+fn c(values: Vec<f64>, allowed: Vec<f64>) -> Expected {
+    Expected { what: "C", buffer: C, offset: 0, number: Number::F32, compared: Compared::Each, values, allowed }
 }
 
 /// The matrices that are multiplied.
@@ -64,11 +146,14 @@ impl Operands {
 fn launch(launched: StepLaunch, size: Size) -> Launch {
     let StepLaunch { source, entry, grid, block, splits, .. } = launched;
     let arguments = move |addresses: &[u64]| {
-        let &[a, b, c, workspace, tickets] = addresses else { unreachable!("a product has five buffers") };
+        let &[a, b, c, workspace, tickets, ref rest @ ..] = addresses else {
+            unreachable!("it has five buffers or more")
+        };
+        let bias = rest.first().copied().unwrap_or_default();
         // Extents are checked to be at most those of an i32.
         let [m, n, k] = [size.m, size.n, size.k].map(|extent| extent as i32);
         let splits = splits as i32;
-        vec![Argument::new(&Product { a, b, c, workspace, tickets, m, n, k, splits, ..Product::default() })]
+        vec![Argument::new(&Product { a, b, c, bias, workspace, tickets, m, n, k, splits, ..Product::default() })]
     };
     Launch { source, entry, grid, block, arguments: Box::new(arguments) }
 }

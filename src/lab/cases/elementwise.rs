@@ -2,14 +2,14 @@
 
 use rand_distr::{Distribution, StandardUniform};
 
-use super::{ULP, address, blocks_of_quads, control, each, launch, on_elements, uniform, within};
+use super::{
+    HYPERPARAMETERS, STEP, ULP, address, blocks_of_quads, control, each, launch, on_elements, uniform, within,
+};
 use crate::backend::cuda::Argument;
 use crate::backend::cuda::elementwise::{BLOCK, Gather, StandardNormal};
 use crate::backend::cuda::gemm::Size;
-use crate::lab::case::{Case, Contents, Expected, Work};
+use crate::lab::case::{Case, Contents, Expected, Launch, Work};
 use crate::noise::{Address, PhiloxRng, Stream, fill_standard_normal};
-
-use super::{HYPERPARAMETERS, STEP};
 
 /// LeakyReLU's slope for negative arguments.
 const SLOPE: f64 = 0.2;
@@ -25,6 +25,11 @@ pub fn leaky_relu(name: &'static str, size: Size) -> Case {
     let dx = x.iter().zip(&dy).map(|(x, dy)| slope(x) * f64::from(*dy)).collect();
     let expected = vec![each("y", 1, y, 2.0), each("dx", 3, dx, 2.0)];
     activation(name, "leaky_relu.cu", ["leaky_relu_forward", "leaky_relu_backward"], [x, dy], expected, 2.0)
+}
+
+/// LeakyReLU from the first buffer to the second.
+pub fn leaky_relu_launch(buffers: [usize; 2], length: usize) -> Launch {
+    on_elements("leaky_relu.cu", "leaky_relu_forward", buffers, length)
 }
 
 /// The logistic function forward from x to y, then backward from dy to dx.
@@ -54,7 +59,7 @@ fn activation(
     Case {
         name,
         buffers: vec![Contents::of(&x), room(), Contents::of(&dy), room()],
-        launches: vec![on_elements(file, forward, &[0, 1], length), on_elements(file, backward, &[1, 2, 3], length)],
+        launches: vec![on_elements(file, forward, [0, 1], length), on_elements(file, backward, [1, 2, 3], length)],
         expected,
         work: Work { flop: flop * length as f64, bytes: 16.0 * length as f64 },
     }

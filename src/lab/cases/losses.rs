@@ -1,12 +1,10 @@
 //! Losses by themselves, and the sum of what blocks leave.
 
-use super::{ULP, each, launch, on_elements, positive, total, uniform, within};
+use super::{HYPERPARAMETERS, ULP, each, launch, on_elements, on_elements_arguments, positive, total, uniform, within};
 use crate::backend::cuda::Argument;
 use crate::backend::cuda::elementwise::{BLOCK, QUAD};
 use crate::backend::cuda::gemm::Size;
-use crate::lab::case::{Case, Contents, Expected, Work};
-
-use super::HYPERPARAMETERS;
+use crate::lab::case::{Case, Contents, Expected, Launch, Work};
 
 /// Magnitude of logits.
 const LOGIT: f32 = 8.0;
@@ -19,33 +17,77 @@ fn bce_of(logit: f64, target: f64) -> f64 {
     logit.max(0.0) - logit * target + (-logit.abs()).exp().ln_1p()
 }
 
-/// The loss in parts, and the gradient at the logits.
-pub fn bce(name: &'static str, size: Size) -> Case {
+/// A step of the staircase of the loss.
+pub struct BceStep {
+    file: &'static str,
+    entry: &'static str,
+    block: u32,
+    /// Elements of a block; all of them where there is one block.
+    share: usize,
+}
+
+/// The steps of the staircase of the loss, from the bottom up.
+pub const BCE_STEPS: [BceStep; 4] = [
+    BceStep { file: "bce/1_one_thread.cu", entry: "bce_one_thread", block: 1, share: usize::MAX },
+    BceStep { file: "bce/2_shared_memory.cu", entry: "bce_shared_memory", block: BLOCK, share: BLOCK as usize },
+    BceStep { file: "bce/3_shuffle.cu", entry: "bce_shuffle", block: BLOCK, share: BLOCK as usize },
+    BceStep { file: "bce/4_vectorised.cu", entry: "bce_vectorised", block: BLOCK, share: BLOCK as usize * QUAD },
+];
+
+/// The loss of `m` rows of `n` logits: a step of the staircase, and where that leaves parts their sum.
+pub fn bce_loss(name: &'static str, step: &BceStep, size: Size) -> Case {
     let length = size.m * size.n;
-    let (logits, targets) = (within(1, length, LOGIT), positive(2, length, 1.0));
-    let pairs = || logits.iter().zip(&targets).map(|(a, t)| (f64::from(*a), f64::from(*t)));
-    let loss: f64 = pairs().map(|(a, t)| bce_of(a, t)).sum();
+    let [logits, targets] = logits_and_targets(length);
+    let pairs = || pairs(&logits, &targets);
+    let loss = pairs().map(|(a, t)| bce_of(a, t)).sum();
     // A loss is a difference of numbers as large as its logit.
     let magnitude: f64 = pairs().map(|(a, t)| bce_of(a, t) + a.abs()).sum();
-    let gradient = pairs().map(|(a, t)| 1.0 / (1.0 + (-a).exp()) - t).collect();
-    // Both of its terms are at most 1.
-    let gradient = Expected { allowed: vec![LOSS_ULPS * ULP; length], ..each("gradient", 3, gradient, 0.0) };
-    let blocks = length.div_ceil(QUAD).div_ceil(BLOCK as usize);
+    let blocks = length.div_ceil(step.share);
+    let first = launch(step.file, step.entry, (blocks, step.block), move |addresses| {
+        on_elements_arguments([0, 1, PARTS], length, addresses)
+    });
+    let second = (step.block > 1).then(|| sum_launch([PARTS, LOSS], blocks));
+    let result = if second.is_some() { LOSS } else { PARTS };
     Case {
         name,
         buffers: vec![
             Contents::of(&logits),
             Contents::of(&targets),
             Contents::room::<f64>(blocks),
-            Contents::room::<f32>(length),
+            Contents::room::<f64>(1),
         ],
-        launches: vec![
-            on_elements("bce.cu", "bce_loss", &[0, 1, 2], length),
-            on_elements("bce.cu", "bce_gradient", &[0, 1, 3], length),
-        ],
-        expected: vec![total("loss", 2, loss, LOSS_ULPS * ULP * magnitude), gradient],
-        work: Work { flop: 80.0 * length as f64, bytes: 12.0 * length as f64 + 8.0 * blocks as f64 },
+        launches: [first].into_iter().chain(second).collect(),
+        expected: vec![total("loss", result, loss, LOSS_ULPS * ULP * magnitude)],
+        work: Work { flop: 50.0 * length as f64, bytes: 8.0 * (length + 1) as f64 },
     }
+}
+
+/// The parts of a loss, and the loss, among a case's buffers.
+const PARTS: usize = 2;
+const LOSS: usize = 3;
+
+/// The gradient at `m` rows of `n` logits.
+pub fn bce_gradient(name: &'static str, size: Size) -> Case {
+    let length = size.m * size.n;
+    let [logits, targets] = logits_and_targets(length);
+    let gradient = pairs(&logits, &targets).map(|(a, t)| 1.0 / (1.0 + (-a).exp()) - t).collect();
+    // Both of its terms are at most 1.
+    let gradient = Expected { allowed: vec![LOSS_ULPS * ULP; length], ..each("gradient", 2, gradient, 0.0) };
+    Case {
+        name,
+        buffers: vec![Contents::of(&logits), Contents::of(&targets), Contents::room::<f32>(length)],
+        launches: vec![on_elements("bce/gradient.cu", "bce_gradient", [0, 1, 2], length)],
+        expected: vec![gradient],
+        work: Work { flop: 32.0 * length as f64, bytes: 12.0 * length as f64 },
+    }
+}
+
+fn logits_and_targets(length: usize) -> [Vec<f32>; 2] {
+    [within(1, length, LOGIT), positive(2, length, 1.0)]
+}
+
+fn pairs(logits: &[f32], targets: &[f32]) -> impl Iterator<Item = (f64, f64)> {
+    logits.iter().zip(targets).map(|(a, t)| (f64::from(*a), f64::from(*t)))
 }
 
 /// The divergence in parts, and the gradient at the posterior.
@@ -80,7 +122,7 @@ pub fn kl(name: &'static str, size: Size) -> Case {
 }
 
 /// A launch of the form (posterior, out, beta where it has one, rows, latent).
-fn kl_launch(entry: &'static str, out: usize, beta: Option<f32>, size: Size) -> crate::lab::case::Launch {
+fn kl_launch(entry: &'static str, out: usize, beta: Option<f32>, size: Size) -> Launch {
     let grid = (size.m * size.n).div_ceil(BLOCK as usize);
     launch("kl.cu", entry, (grid, BLOCK), move |addresses| {
         let buffers = [addresses[0], addresses[out]].map(|address| Argument::new(&address));
@@ -107,16 +149,20 @@ pub fn divergence(m: f64, v: f64) -> f64 {
 pub fn sum(name: &'static str, size: Size) -> Case {
     let parts: Vec<f64> = uniform(1, size.n).into_iter().map(f64::from).collect();
     let magnitude: f64 = parts.iter().map(|part| part.abs()).sum();
-    let count = size.n as i32;
-    let arguments = move |addresses: &[u64]| {
-        vec![Argument::new(&addresses[0]), Argument::new(&addresses[1]), Argument::new(&count)]
-    };
     Case {
         name,
         buffers: vec![Contents::of(&parts), Contents::room::<f64>(1)],
-        launches: vec![launch("sum.cu", name, (1, BLOCK), arguments)],
+        launches: vec![sum_launch([0, 1], size.n)],
         // Another order of f64 additions.
         expected: vec![total("total", 1, parts.iter().sum(), f64::EPSILON * 16.0 * magnitude)],
         work: Work { flop: size.n as f64, bytes: 8.0 * (size.n + 1) as f64 },
     }
+}
+
+/// Adds up `count` f64 of the first buffer into the second.
+fn sum_launch(buffers: [usize; 2], count: usize) -> Launch {
+    launch("sum.cu", "sum", (1, BLOCK), move |addresses| {
+        let buffers = buffers.map(|buffer| Argument::new(&addresses[buffer]));
+        buffers.into_iter().chain([Argument::new(&(count as i32))]).collect()
+    })
 }

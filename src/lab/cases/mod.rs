@@ -10,8 +10,8 @@ mod step;
 
 use rand_distr::{Distribution, Uniform};
 
-pub use elementwise::{gather, leaky_relu, sigmoid, standard_normal};
-pub use losses::{bce, kl, sum};
+pub use elementwise::{gather, leaky_relu, leaky_relu_launch, sigmoid, standard_normal};
+pub use losses::{BCE_STEPS, bce_gradient, bce_loss, kl, sum};
 pub use posterior::{reparameterise, reparameterise_backward};
 pub use step::{adam, finish};
 
@@ -71,11 +71,15 @@ fn launch(
 }
 
 /// A launch of a kernel of the form (buffers, length), a quad a thread. `buffers` are numbers of the case's.
-fn on_elements(file: &'static str, entry: &'static str, buffers: &'static [usize], length: usize) -> Launch {
+fn on_elements<const N: usize>(file: &'static str, entry: &'static str, buffers: [usize; N], length: usize) -> Launch {
     launch(file, entry, (blocks_of_quads(length, BLOCK), BLOCK), move |addresses| {
-        let addresses = buffers.iter().map(|buffer| Argument::new(&addresses[*buffer]));
-        addresses.chain([Argument::new(&(length as u64))]).collect()
+        on_elements_arguments(buffers, length, addresses)
     })
+}
+
+fn on_elements_arguments<const N: usize>(buffers: [usize; N], length: usize, addresses: &[u64]) -> Vec<Argument> {
+    let addresses = buffers.iter().map(|buffer| Argument::new(&addresses[*buffer]));
+    addresses.chain([Argument::new(&(length as u64))]).collect()
 }
 
 /// Blocks that `length` elements take, four a thread.
