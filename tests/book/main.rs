@@ -6,8 +6,11 @@
 #[path = "../../examples/book/blocks.rs"]
 mod blocks;
 mod commands;
+#[path = "../emulated/mod.rs"]
+mod emulated;
 #[path = "../../examples/book/include.rs"]
 mod include;
+mod launches;
 mod links;
 mod markdown;
 mod names;
