@@ -170,6 +170,18 @@ impl Cuda {
         self.compiler.compiled()
     }
 
+    /// Compiles `text`, a kernel of one's own that messages call `name`, and gives the function `entry` of it, to be launched in
+    /// [`Cuda::stream`] on the addresses of buffers ([`Buffer::at`](Memory::at)). What the backend enqueued before is done by then, and
+    /// what it enqueues later comes after: the stream keeps the order.
+    ///
+    /// # Errors
+    /// There is nothing to compile with, the compiler or the driver refuses the text, or it has no such function.
+    pub fn function(&mut self, name: &str, text: &str, entry: &str) -> Result<CudaFunction, Error> {
+        let image = self.compiler.image_of_text(name, text)?;
+        let module = device::load(&self.device, &image)?;
+        module.load_function(entry).map_err(Error::fault("looking for a kernel; declare it extern \"C\" __global__"))
+    }
+
     /// Waits until everything enqueued has been done.
     ///
     /// # Errors
