@@ -25,12 +25,6 @@ const H: f64 = 1e-5;
 /// What f32 may be off by, as the norm of the difference over that of the gradient.
 const BOUND: f64 = 1e-6;
 
-/// Gradients of the loss.
-struct Gradients {
-    params: Vec<f32>,
-    x: Vec<f32>,
-}
-
 /// Mistakes that the check has to notice.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mistake {
@@ -51,9 +45,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("y = x + LeakyReLU(x W^T + b), {ROWS} rows of {UNITS} units; relative errors against central differences");
     println!("{:<14} {:>9} {:>9} {:>9}", "backward pass", "dW", "db", "dx");
     for mistake in [Mistake::None, Mistake::NoDerivative, Mistake::NoSkip] {
-        let got = backward(&mut Cpu::new(1)?, &params, &x, &r, mistake)?;
-        let ((dw, db), (want_dw, want_db)) = (got.params.split_at(LAYER.bias), of_params.split_at(LAYER.bias));
-        let errors = [relative_error(dw, want_dw), relative_error(db, want_db), relative_error(&got.x, &of_x)];
+        let (got, dx) = backward(&mut Cpu::new(1)?, &params, &x, &r, mistake)?;
+        let ((dw, db), (want_dw, want_db)) = (got.split_at(LAYER.bias), of_params.split_at(LAYER.bias));
+        let errors = [relative_error(dw, want_dw), relative_error(db, want_db), relative_error(&dx, &of_x)];
         let name = if mistake == Mistake::None { "as derived".to_owned() } else { format!("{mistake:?}") };
         println!("{name:<14} {:>9.1e} {:>9.1e} {:>9.1e}", errors[0], errors[1], errors[2]);
         let right = errors.iter().all(|error| *error <= BOUND);
@@ -65,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Forward and backward pass on a backend. h = LeakyReLU(p) with p = x W^T + b, and y = x + h. So dL/dp = r f'(p), where h tells the
+/// Forward and backward pass on a backend: the gradients at the parameters and at x. h = LeakyReLU(p) with p = x W^T + b, and y = x + h. So dL/dp = r f'(p), where h tells the
 /// sign of p; the layer's own gradients follow from dL/dp; and dL/dx = r + dL/dp W, the first part round the layer.
 fn backward<B: Backend>(
     backend: &mut B,
@@ -73,7 +67,7 @@ fn backward<B: Backend>(
     x: &[f32],
     r: &[f32],
     mistake: Mistake,
-) -> Result<Gradients, Box<dyn Error>> {
+) -> Result<(Vec<f32>, Vec<f32>), Box<dyn Error>> {
     let [params, x] = [params, x].map(|values| buffer(backend, values));
     let (params, x) = (params?, x?);
     let (mut h, mut dx) = (backend.zeros(ROWS * UNITS)?, backend.zeros(ROWS * UNITS)?);
@@ -91,7 +85,7 @@ fn backward<B: Backend>(
     })?;
     let skip = |r: &f32| if mistake == Mistake::NoSkip { 0.0 } else { *r };
     let dx = backend.read(&dx, ROWS * UNITS)?.iter().zip(r).map(|(dx, r)| dx + skip(r)).collect();
-    Ok(Gradients { params: backend.read(&gradients, PARAMETERS)?, x: dx })
+    Ok((backend.read(&gradients, PARAMETERS)?, dx))
 }
 
 /// The loss in f64, written to be read.

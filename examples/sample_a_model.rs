@@ -10,6 +10,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use latent::backend::cpu::Cpu;
 use latent::backend::{Backend, Hyperparameters};
@@ -29,9 +30,18 @@ const SEED: u64 = 1;
 const DIMS: Dims = Dims { input: 784, hidden: 128, latent: 16 };
 const BATCH: usize = 100;
 const EPOCHS: u32 = 4;
-const IMAGES: usize = 20_000;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut backend = Cpu::new(threads)?;
@@ -74,16 +84,15 @@ fn sample<B: Backend>(backend: &mut B, path: &Path, picture: &Path) -> Result<()
 
 /// Trains a small VAE on drawn digits and writes it to `path`.
 fn train<B: Backend>(backend: &mut B, path: &Path) -> Result<(), Box<dyn Error>> {
-    let mut pixels = DatasetName::Digits.load(Path::new("data"), SEED)?.train.images.into_pixels();
-    pixels.truncate(IMAGES * DIMS.input);
+    let pixels = DatasetName::Digits.load(Path::new("data"), SEED)?.train.images.into_pixels();
     let mut model = VariationalAE::new(backend, DIMS, BATCH, SEED)?;
     let mut images = DeviceImages::new(backend, pixels, DIMS.input)?;
     for epoch in 1..=EPOCHS {
         images.shuffle(backend, SEED, epoch, 0)?;
-        for _ in 0..IMAGES / BATCH {
+        for _ in 0..images.count / BATCH {
             model.train_step(backend, &mut images.images, BATCH)?;
         }
-        println!("trained for {epoch} of {EPOCHS} epochs on {IMAGES} drawn digits");
+        println!("trained for {epoch} of {EPOCHS} epochs on {} drawn digits", images.count);
     }
     Ok(write_model(path, &Weights::of(backend, &model)?)?)
 }

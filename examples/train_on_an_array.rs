@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut backend = Cpu::new(threads)?;
     backend.set_hyperparameters(Hyperparameters { learning_rate: 2e-3, beta: BETA, seed: SEED });
-    let dims = Dims { input: COLUMNS, hidden: 64, latent: 4 };
+    let dims = Dims { input: COLUMNS, hidden: 128, latent: 4 };
     let mut model = VariationalAE::new(&mut backend, dims, BATCH, SEED)?;
     let mut training = DeviceImages::new(&mut backend, training.into_pixels(), COLUMNS)?;
     let mut held_out = DeviceImages::new(&mut backend, held_out.into_pixels(), COLUMNS)?;
@@ -78,17 +78,16 @@ fn train_epoch<B: Backend>(
     Ok(Averages::of(&backend.sums()?, model.kind(), BETA))
 }
 
-/// `[ROWS, COLUMNS]`: in each row a wave of its own frequency, phase and height. Three numbers say all about a row, so a code of
-/// four has room for it.
+/// `[ROWS, COLUMNS]`: in each row a steep wave of its own frequency and phase. Two numbers say all about a row, so a code of four has
+/// room for it.
 fn waves() -> Result<Vec<f32>, Box<dyn Error>> {
     let mut random = PhiloxRng::new(Address { seed: SEED, stream: Stream::Corruption, step: 0 });
-    let (unit, cycles) = (Uniform::new(0.0, 1.0_f32)?, Uniform::new(0.5, 2.0_f32)?);
+    let (phases, cycles) = (Uniform::new(0.0, 1.0_f32)?, Uniform::new(0.5, 2.0_f32)?);
     let mut array = Vec::with_capacity(ROWS * COLUMNS);
     for _ in 0..ROWS {
-        let (frequency, phase) = (cycles.sample(&mut random), unit.sample(&mut random));
-        let height = 0.2 + 0.3 * unit.sample(&mut random);
-        let at = |column: usize| 0.5 + height * (TAU * (frequency * column as f32 / COLUMNS as f32 + phase)).sin();
-        array.extend((0..COLUMNS).map(at));
+        let (frequency, phase) = (cycles.sample(&mut random), phases.sample(&mut random));
+        let wave = |column: usize| (TAU * (frequency * column as f32 / COLUMNS as f32 + phase)).sin();
+        array.extend((0..COLUMNS).map(|column| 0.5 + 0.5 * (4.0 * wave(column)).tanh()));
     }
     Ok(array)
 }

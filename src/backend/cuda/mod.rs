@@ -604,6 +604,12 @@ impl Backend for Cuda {
         let partial = self.kl_parts.reserve(&self.stream, sampling_blocks);
         let moments = self.moments.reserve(&self.stream, 2 * latent);
         let (Some(partial), Some(sum)) = (self.attempt(partial), self.attempt(moments)) else { return };
+        if self.units == 0 {
+            // Nobody said how many units there are, and the room may hold what was summed before.
+            let blank = self.moments.write(&self.stream, &vec![0.0; 2 * latent]);
+            self.attempt(blank);
+            self.units = latent;
+        }
         (self.end.kl, self.end.kl_parts) = (partial, int(sampling_blocks));
         let argument = arguments::Reparameterise {
             posterior: posterior.at(0),
