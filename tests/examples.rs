@@ -144,3 +144,39 @@ fn sampling_refuses_what_is_no_model_of_images_with_a_prior() {
     let (code, _, stderr) = run(&mut example("sample_a_model"));
     assert!(code == Some(1) && stderr.contains("usage: sample_a_model PICTURE.png"), "{stderr}");
 }
+
+#[test]
+fn the_page_of_benchmarks_shows_the_figures_of_its_reports() {
+    let text = succeed(example("bench_tables").arg("--check"));
+    assert!(text.ends_with("benchmarks.md shows the figures of its reports\n"), "{text}");
+}
+
+#[test]
+fn a_page_of_benchmarks_that_does_not_fit_its_reports_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let (page, figures) = (place.path().join("benchmarks.md"), place.path().join("figures"));
+    std::fs::create_dir(&figures).unwrap();
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/figures/step.json");
+    let refused = |text: &str, message: &str| {
+        std::fs::write(&page, text).unwrap();
+        for arguments in [&["--check"][..], &[]] {
+            let (code, _, stderr) = run(example("bench_tables").args(arguments).arg(place.path()));
+            assert!(code == Some(1) && stderr.contains(message), "{stderr}");
+        }
+    };
+    refused("<!-- bench step begins -->\n<!-- bench step ends -->\n", "step.json: No such file");
+    std::fs::copy(docs, figures.join("step.json")).unwrap();
+    refused("# A page\n", "has no line <!-- bench step begins -->");
+    refused("<!-- bench step begins -->\n<!-- bench epoch ends -->\n", "no line <!-- bench step ends -->");
+    // Markers around nothing are out of date, and then filled.
+    std::fs::write(&page, "# A page\n<!-- bench step begins -->\n<!-- bench step ends -->\nEnd.\n").unwrap();
+    let (code, _, stderr) = run(example("bench_tables").arg("--check").arg(place.path()));
+    assert!(code == Some(1) && stderr.contains("is out of date"), "{stderr}");
+    succeed(example("bench_tables").arg(place.path()));
+    succeed(example("bench_tables").arg("--check").arg(place.path()));
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(text.starts_with("# A page\n") && text.ends_with("<!-- bench step ends -->\nEnd.\n"), "{text}");
+    assert!(text.contains("\n| CUDA: training step of the VAE "), "{text}");
+    std::fs::write(figures.join("step.json"), "{}").unwrap();
+    refused(&text, "step.json: no report");
+}

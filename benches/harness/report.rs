@@ -123,7 +123,8 @@ impl Row {
     }
 
     fn error(&self) -> Option<String> {
-        self.verified.map(|verified| format!("{:.1e}", verified.error))
+        self.verified
+            .map(|Verified { error, .. }| if error > 0.0 { format!("{error:.1e}") } else { "exact".to_owned() })
     }
 }
 

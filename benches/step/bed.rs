@@ -107,7 +107,7 @@ impl<B: Backend, M: Autoencoder<B>> Bed<B, M> {
     /// # Errors
     /// Something is off its bound, or the device failed.
     pub fn verify(&mut self, part: Part) -> Result<Verified, Failure> {
-        let name = self.name("this device", part);
+        let name = self.name(&self.backend.describe(), part);
         let params = self.parameters()?;
         let stream = match part {
             Part::Training => Stream::Training,
