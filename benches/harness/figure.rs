@@ -127,18 +127,13 @@ impl Verified {
     /// # Errors
     /// One does not; NaN does not.
     pub fn new(what: &str, errors: &[f64], bound: f64) -> Result<Self, Failure> {
-        let mut largest = 0.0_f64;
-        for &error in errors {
-            if !(error <= bound) {
-                return Err(format!(
-                    "{what} is off by {error:.2e}, allowed {bound:.0e}: what computes something else is not worth \
-                    its time"
-                )
-                .into());
+        match errors.iter().find(|error| !(0.0..=bound).contains(*error)) {
+            None => Ok(Self { error: errors.iter().copied().fold(0.0, f64::max), bound }),
+            Some(error) => {
+                let advice = "what computes something else is not worth its time";
+                Err(format!("{what} is off by {error:.2e}, allowed {bound:.0e}: {advice}").into())
             }
-            largest = largest.max(error);
         }
-        Ok(Self { error: largest, bound })
     }
 }
 

@@ -118,7 +118,7 @@ impl fmt::Display for Setting {
 }
 
 /// The date and time of day in UTC, from seconds since 1970.
-fn date(seconds: u64) -> String {
+pub fn date(seconds: u64) -> String {
     let (mut days, of_day) = (seconds / 86_400, seconds % 86_400);
     let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
