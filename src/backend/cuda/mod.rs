@@ -171,7 +171,7 @@ impl Cuda {
     }
 
     /// Compiles `text`, a kernel of one's own that messages call `name`, and gives the function `entry` of it, to be launched in
-    /// [`Cuda::stream`] on the addresses of buffers ([`Buffer::at`](Memory::at)). What the backend enqueued before is done by then, and
+    /// [`Cuda::stream`] on the addresses of buffers (`Buffer::at`). What the backend enqueued before is done by then, and
     /// what it enqueues later comes after: the stream keeps the order.
     ///
     /// # Errors
