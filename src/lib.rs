@@ -1,7 +1,7 @@
 //! **latent**: a compute engine that trains autoencoders, written to be read.
 //!
 //! The rooms, from the top down; a room imports only from those below it:
-//! [`cli`] what a person types and sees, [`train`] the loop and what it leaves, [`nn`] the two models, [`backend`] the operations
+//! [`cli`] what a person types and sees, [`lab`] kernels one by one, [`train`] the loop and what it leaves, [`nn`] the two models, [`backend`] the operations
 //! of a training step and the devices that carry them out, [`tensor`] shapes and arenas, [`noise`], [`math`], [`files`].
 //! [`data`] and [`plot`] stand beside the others and know no model.
 
@@ -9,6 +9,7 @@ pub mod backend;
 pub mod cli;
 pub mod data;
 pub mod files;
+pub mod lab;
 pub mod math;
 pub mod nn;
 pub mod noise;

@@ -1,6 +1,6 @@
 //! Where a command computes: the choice between the processor, a GPU and the software device.
 //!
-//! This is the only place that knows softcuda.
+//! This and [`super::kernels`], which shows what softcuda counts, are the only places that know it.
 
 use softcuda::settings::Settings;
 
@@ -117,26 +117,32 @@ impl Emulator {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn for_device(asked: Device) -> Result<Option<Self>, Error> {
-        (asked == Device::Emulated).then(Self::start).transpose()
+        (asked == Device::Emulated).then(|| Self::start(|_| ())).transpose()
     }
 
-    /// Makes the software device the one that this process finds, set up as `SOFTCUDA_*` say.
+    /// Makes the software device the one that this process finds, set up as `SOFTCUDA_*` say and then as `adjust` does.
     ///
     /// # Errors
     /// Its library is missing, or a variable makes no sense.
-    fn start() -> Result<Self, Error> {
+    pub fn start(adjust: impl FnOnce(&mut Settings)) -> Result<Self, Error> {
         let fault = |problem: String| Error::Setting {
             setting: "--device",
             value: "emulated".to_owned(),
             problem: format!("cannot be had: {problem}"),
         };
-        let settings = Settings::from_environment().map_err(|error| fault(error.to_string()))?;
+        let mut settings = Settings::from_environment().map_err(|error| fault(error.to_string()))?;
+        adjust(&mut settings);
         let library = softcuda::preload(&settings).map_err(|error| fault(error.to_string()))?;
         Ok(Self { library })
     }
 
+    /// What the device counted and found.
+    pub fn library(&self) -> &softcuda::Library {
+        &self.library
+    }
+
     /// Shows what the device's checks found, those that `SOFTCUDA_CHECK` asks for.
-    fn tell_findings(&self) {
+    pub fn tell_findings(&self) {
         match self.library.reports() {
             Ok(reports) => {
                 reports.iter().take(MOST_SHOWN).for_each(|report| note(&report.to_string()));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::nn::{Dims, Kind};
-use crate::train::{Averages, Config, Error, Observer, Outcome, Record, Run};
+use crate::train::{Averages, Config, Observer, Outcome, Record, Run};
 
 /// A line on standard output. A reader that went away (`| head`) is no reason to stop training.
 pub fn line(text: &str) {
@@ -19,8 +19,8 @@ pub fn note(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
 
-/// The last words of a run that failed.
-pub fn complain(error: &Error) {
+/// The last words of a command that failed.
+pub fn complain(error: &super::Error) {
     note(&format!("error: {error}"));
 }
 

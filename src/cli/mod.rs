@@ -3,7 +3,9 @@
 mod device;
 mod display;
 mod doctor;
+mod error;
 mod eval;
+mod kernels;
 mod options;
 mod training;
 
@@ -13,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
+pub use self::error::Error;
 use crate::nn::Kind;
 use crate::train::Outcome;
 
@@ -39,17 +42,20 @@ enum Command {
     Eval(eval::Eval),
     /// Tell what there is to compute with, what is missing and what brings it
     Doctor(doctor::Doctor),
+    /// Show, run and compare the kernels one by one, with or without a GPU
+    Kernels(kernels::Kernels),
 }
 
 /// Parses the command line, does what it says, and returns the exit code: 0, 1 where a run failed, 2 where the input is at
 /// fault, 130 where it was interrupted.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Ae(options) => training::one(Kind::Vanilla, &options, &stop_on_signal()),
-        Command::Vae(options) => training::one(Kind::Variational, &options, &stop_on_signal()),
-        Command::Both(options) => training::both(&options, &stop_on_signal()),
-        Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished),
-        Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
+    let result: Result<Outcome, Error> = match Cli::parse().command {
+        Command::Ae(options) => training::one(Kind::Vanilla, &options, &stop_on_signal()).map_err(Error::from),
+        Command::Vae(options) => training::one(Kind::Variational, &options, &stop_on_signal()).map_err(Error::from),
+        Command::Both(options) => training::both(&options, &stop_on_signal()).map_err(Error::from),
+        Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished).map_err(Error::from),
+        Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
+        Command::Eval(eval) => eval.run().map(|()| Outcome::Finished).map_err(Error::from),
     };
     match result {
         Ok(Outcome::Finished) => ExitCode::SUCCESS,

@@ -7,13 +7,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
-use cudarc::driver::{CudaContext, CudaModule, CudaStream, DriverError, result};
+use cudarc::driver::{CudaContext, CudaEvent, CudaModule, CudaStream, DriverError, result};
 use cudarc::nvrtc::Ptx;
 
+use super::Error;
 use super::compile::{Image, OLDEST_CAPABILITY};
 
 /// The CUDA version of the oldest driver that has all functions that are called.
 const OLDEST_DRIVER: Version = Version(12, 0);
+
+/// The first driver with the function by which cudarc asks for the time between events; in an older one its call is a panic.
+const OLDEST_CLOCK: Version = Version(12, 8);
 
 /// A version: of CUDA, of NVRTC, or of what a device can compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -237,6 +241,19 @@ pub fn open() -> Result<Opened, DeviceError> {
     unsafe { context.disable_event_tracking() };
     let stream = context.new_stream().map_err(failed("making a stream"))?;
     Ok(Opened { info, stream })
+}
+
+/// Seconds between two events that were recorded on this device. Waits for both.
+///
+/// # Errors
+/// The driver is too old to tell, or the device failed.
+pub fn seconds_between(info: &DeviceInfo, start: &CudaEvent, end: &CudaEvent) -> Result<f64, Error> {
+    if info.driver < OLDEST_CLOCK {
+        let refused = DriverError(CUresult::CUDA_ERROR_NOT_SUPPORTED);
+        return Err(Error::fault("telling the time, which takes a driver of CUDA 12.8 or newer")(refused));
+    }
+    let milliseconds = start.elapsed_ms(end).map_err(Error::fault("telling the time"))?;
+    Ok(f64::from(milliseconds) / 1e3)
 }
 
 /// Loads code: the machine code where there is some and the driver takes it, the PTX elsewhere.

@@ -1,6 +1,7 @@
 //! What can go wrong on a GPU.
 
-use cudarc::driver::DriverError;
+use cudarc::driver::sys::CUresult;
+use cudarc::driver::{CudaStream, DriverError};
 
 use super::compile::CompileError;
 use super::device::DeviceError;
@@ -57,6 +58,15 @@ impl Error {
     /// Turns what the driver said into an error of what was being done.
     pub fn fault(doing: &'static str) -> impl Fn(DriverError) -> Self {
         move |source| Self::Fault { doing, source }
+    }
+
+    /// Why `bytes` could not be allocated in the stream's device.
+    pub fn allocation(stream: &CudaStream, bytes: usize, source: DriverError) -> Self {
+        if source.0 != CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+            return Self::Fault { doing: "allocating", source };
+        }
+        let (free, total) = stream.context().mem_get_info().unwrap_or_default();
+        Self::OutOfMemory { asked: bytes, free, total }
     }
 
     /// Whether the user can mend it by asking for something else.

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use cudarc::driver::sys::{CUevent_flags, CUresult};
+use cudarc::driver::sys::CUevent_flags;
 use cudarc::driver::{CudaEvent, CudaStream, DriverError};
 
-use super::device::Version;
-use super::{Cuda, Error, Kernel, Launch};
+use super::{Cuda, Error, Kernel, Launch, device};
 use crate::backend::{self, Step};
-
-/// The first driver with the function by which cudarc asks for the time between events; in an older one its call is a panic.
-const OLDEST_DRIVER: Version = Version(12, 8);
 
 /// One launch of a step and its time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,12 +38,7 @@ impl Cuda {
     /// # Errors
     /// The driver is too old to tell, or the device failed.
     pub fn seconds_between(&self, start: &CudaEvent, end: &CudaEvent) -> Result<f64, Error> {
-        if self.device.info.driver < OLDEST_DRIVER {
-            let refused = DriverError(CUresult::CUDA_ERROR_NOT_SUPPORTED);
-            return Err(Error::fault("telling the time, which takes a driver of CUDA 12.8 or newer")(refused));
-        }
-        let milliseconds = start.elapsed_ms(end).map_err(Error::fault("telling the time"))?;
-        Ok(f64::from(milliseconds) / 1e3)
+        device::seconds_between(&self.device.info, start, end)
     }
 
     /// Carries out `body` as the next step of its stream, launch by launch instead of as a graph, each between two events. Ahead of

@@ -16,13 +16,14 @@ const WORDS: usize = 13;
 /// One argument: a struct, passed by value. A kernel takes as many of its bytes as it declares.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(transparent)]
-struct Argument([u64; WORDS]);
+pub struct Argument([u64; WORDS]);
 
 // SAFETY: plain words without padding.
 unsafe impl DeviceRepr for Argument {}
 
 impl Argument {
-    fn new(value: &impl Pod) -> Self {
+    /// An argument of at most 104 bytes.
+    pub fn new(value: &impl Pod) -> Self {
         let mut words = [0; WORDS];
         let bytes = bytemuck::bytes_of(value);
         bytemuck::bytes_of_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use cudarc::driver::sys::CUresult;
-use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DeviceRepr, DriverError, ValidAsZeroBits};
+use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DeviceRepr, ValidAsZeroBits};
 
 use super::Error;
 
@@ -23,7 +22,9 @@ impl<T: DeviceRepr + ValidAsZeroBits> Memory<T> {
     /// [`Error::OutOfMemory`], or the device failed.
     pub fn zeros(stream: &Arc<CudaStream>, len: usize) -> Result<Self, Error> {
         // The driver allocates nothing of no bytes.
-        let slice = stream.alloc_zeros::<T>(len.max(1)).map_err(|error| out_of_memory::<T>(stream, len, error))?;
+        let slice = stream
+            .alloc_zeros::<T>(len.max(1))
+            .map_err(|error| Error::allocation(stream, len.saturating_mul(size_of::<T>()), error))?;
         let address = slice.device_ptr(stream).0;
         Ok(Self { slice, address })
     }
@@ -68,14 +69,6 @@ impl<T: DeviceRepr> Memory<T> {
     pub fn slice(&self) -> &CudaSlice<T> {
         &self.slice
     }
-}
-
-fn out_of_memory<T>(stream: &Arc<CudaStream>, len: usize, error: DriverError) -> Error {
-    if error.0 != CUresult::CUDA_ERROR_OUT_OF_MEMORY {
-        return Error::fault("allocating")(error);
-    }
-    let (free, total) = stream.context().mem_get_info().unwrap_or_default();
-    Error::OutOfMemory { asked: len.saturating_mul(size_of::<T>()), free, total }
 }
 
 /// Memory that grows with what is asked of it. What it grows out of lives on until [`Scratch::settle`], because launches that were

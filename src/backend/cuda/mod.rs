@@ -8,9 +8,9 @@
 
 pub mod cache;
 pub mod compile;
-mod control;
+pub(crate) mod control;
 pub mod device;
-mod elementwise;
+pub(crate) mod elementwise;
 mod error;
 pub mod gemm;
 mod kernel;
@@ -37,6 +37,7 @@ pub use self::error::Error;
 use self::gemm::{Epilogue, Family, Layout, Plan, Product, Variant};
 pub use self::kernel::Kernel;
 pub use self::laps::Lap;
+pub use self::launch::Argument;
 use self::launch::{Launch, Recording};
 pub use self::memory::Buffer;
 use self::memory::{Memory, Scratch};

@@ -1,0 +1,33 @@
+//! `kernels`: the kernels one by one. A GPU measures them; without one softcuda counts what they execute and move.
+
+mod machine;
+mod run;
+
+use clap::{Args, Subcommand};
+
+use super::Error;
+
+/// Options of `kernels`.
+#[derive(Args, Clone, Debug)]
+pub struct Kernels {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Command {
+    /// Hold a kernel against float64, then measure it on a GPU or count it on softcuda
+    Run(run::Run),
+}
+
+impl Kernels {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// The input is at fault, or the kernel or its device.
+    pub fn run(&self) -> Result<(), Error> {
+        match &self.command {
+            Command::Run(run) => run.run(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `kernels run`: one kernel, verified, then measured or counted.
+
+use clap::Args;
+
+use super::machine::{Machine, Where};
+use crate::backend::Precision;
+use crate::backend::cuda::compile::Source;
+use crate::backend::cuda::gemm::{Epilogue, Family, Layout, Plan, Size, Variant};
+use crate::cli::{Error, display};
+use crate::lab::products::{self, Launched};
+
+/// Options of `kernels run`.
+#[derive(Args, Clone, Debug)]
+pub struct Run {
+    /// Rows
+    #[arg(long, default_value_t = 512)]
+    m: usize,
+    /// Columns
+    #[arg(long, default_value_t = 512)]
+    n: usize,
+    /// Terms of each sum
+    #[arg(long, default_value_t = 512)]
+    k: usize,
+    #[command(flatten)]
+    place: Where,
+}
+
+impl Run {
+    /// Runs the kernel.
+    ///
+    /// # Errors
+    /// The input is at fault, or the kernel or its device.
+    pub fn run(&self) -> Result<(), Error> {
+        let mut machine = Machine::open(self.place)?;
+        let size = Size { m: self.m, n: self.n, k: self.k };
+        let plan = Plan::new(Family::SplitK, size, Layout::Nn, Epilogue::Plain);
+        let variant = Variant { family: Family::SplitK, aligned: true, first: plan.form, second: None };
+        let launched = Launched {
+            source: Source { file: variant.file(), defines: variant.defines() },
+            entry: variant.entry(),
+            grid: plan.blocks,
+            block: variant.block(),
+            plan: Some(plan),
+            precision: Precision::Fp32,
+        };
+        let case = products::case("gemm/8_split_k", launched, size);
+        let (agreement, counts) = machine.counted(|bench| {
+            let placed = bench.place(&case)?;
+            Ok(bench.verify(&placed)?)
+        })?;
+        display::line(&format!("{agreement:?}"));
+        for counts in counts {
+            display::line(&format!("{counts:#?}"));
+        }
+        Ok(())
+    }
+}
