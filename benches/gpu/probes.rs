@@ -10,7 +10,7 @@ use latent::backend::cuda::device::{self, Opened};
 use nvrtc::Nvrtc;
 
 use crate::Failure;
-use crate::machine::Machine;
+use crate::bench::Machine;
 
 /// Threads of a block of every kernel here but the one that does nothing.
 pub const BLOCK: u32 = 256;

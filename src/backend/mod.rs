@@ -196,7 +196,7 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Zeros, with room for `units` latent units (0 for a model without posterior).
+    /// Zeros, with room for `units` latent units (0 for a model without posterior, or where the first posterior is to say it).
     pub fn zeros(units: usize) -> Self {
         Self { mean: vec![0.0; units], mean_squared: vec![0.0; units], ..Self::default() }
     }
