@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod case;
 mod error;
+pub mod gpus;
 pub mod products;
 
 pub use bench::Bench;

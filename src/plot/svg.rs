@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::palette::{FAMILY, INK, Rgb, printable};
 use super::rect::{Point, Rect};
-use super::units::{FONT, UNITS, text_width};
+use super::units::{FONT, text_width};
 
 /// Sizes of text, in pixels.
 pub(super) const TITLE: f64 = 16.0;
@@ -52,10 +52,10 @@ impl Style {
         Self { colour, ..self }
     }
 
-    /// Width of `text`, estimated.
+    /// Width of `text`, estimated, with room for the wider fonts that stand in where Helvetica is missing.
     pub(super) fn width(&self, text: &str) -> f64 {
-        let regular = f64::from(text_width(text)) / f64::from(UNITS) * self.size * f64::from(UNITS) / f64::from(FONT);
-        if self.bold { 1.06 * regular } else { regular }
+        let helvetica = f64::from(text_width(text)) * self.size / f64::from(FONT);
+        if self.bold { 1.25 * helvetica } else { 1.12 * helvetica }
     }
 
     /// Where `text` lies whose anchor is at `at`.
@@ -105,19 +105,10 @@ impl Svg {
 
     /// A line through `points`.
     pub(super) fn line(&mut self, points: &[Point], colour: Rgb, width: f64) {
-        self.stroke(points, colour, width, "");
-    }
-
-    /// A dashed line through `points`.
-    pub(super) fn dashed(&mut self, points: &[Point], colour: Rgb, width: f64) {
-        self.stroke(points, colour, width, " stroke-dasharray=\"5 4\"");
-    }
-
-    fn stroke(&mut self, points: &[Point], colour: Rgb, width: f64, dashes: &str) {
         let points: Vec<String> = points.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
         let (points, width) = (points.join(" "), number(width));
         self.add(&format!(
-            "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"{dashes}/>"
+            "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"/>"
         ));
     }
 
