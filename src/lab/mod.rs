@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod case;
+pub mod ceilings;
 mod error;
 pub mod gpus;
 pub mod products;

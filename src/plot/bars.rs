@@ -197,6 +197,7 @@ mod tests {
             name: name.to_owned(),
             addresses: (0..32u64).map(|lane| lane * stride).collect(),
             width: 4,
+            what: "lanes in a row".to_owned(),
         };
         Bars {
             title: "gemm, step by step".to_owned(),

@@ -32,6 +32,8 @@ pub struct Load {
     pub addresses: Vec<u64>,
     /// Bytes that each lane reads: a multiple of 4.
     pub width: u64,
+    /// How the lanes lie, in a few words.
+    pub what: String,
 }
 
 impl Load {
@@ -51,14 +53,14 @@ impl Load {
         self.sectors().len()
     }
 
-    /// "32 lanes ask for 128 bytes in 32 sectors: 1024 bytes move".
+    /// "lanes go along a row: 128 bytes asked for lie in 4 sectors, so 128 bytes move, and not one in vain".
     pub fn sentence(&self) -> String {
         let sectors = self.sectors();
         let asked = sectors.values().flatten().filter(|asked| **asked).count() as u64 * WORD;
         let moved = sectors.len() as u64 * SECTOR;
-        let lanes = self.addresses.len();
-        let part = if moved == asked { "and not one in vain".to_owned() } else { format!("{asked} of use") };
-        format!("{lanes} lanes ask for {asked} bytes that lie in {} sectors: {moved} bytes move, {part}", sectors.len())
+        let part = if moved == asked { "not one in vain".to_owned() } else { format!("{} in vain", moved - asked) };
+        let (what, count) = (&self.what, sectors.len());
+        format!("{what}: the {asked} bytes asked for lie in {count} sectors, so {moved} bytes move, {part}")
     }
 }
 
@@ -132,7 +134,7 @@ mod tests {
     use super::*;
 
     fn load(stride: u64, width: u64) -> Load {
-        Load { name: "step".to_owned(), addresses: (0..32u64).map(|lane| lane * stride).collect(), width }
+        Load { name: "step".to_owned(), addresses: (0..32u64).map(|lane| lane * stride).collect(), width, what: "a column".to_owned() }
     }
 
     #[test]
@@ -145,8 +147,8 @@ mod tests {
 
     #[test]
     fn the_sentence_tells_what_moved_in_vain() {
-        let column = "32 lanes ask for 128 bytes that lie in 32 sectors: 1024 bytes move, 128 of use";
+        let column = "a column: the 128 bytes asked for lie in 32 sectors, so 1024 bytes move, 896 in vain";
         assert_eq!(load(2048, 4).sentence(), column);
-        assert!(load(4, 4).sentence().ends_with("4 sectors: 128 bytes move, and not one in vain"));
+        assert!(load(4, 4).sentence().ends_with("4 sectors, so 128 bytes move, not one in vain"));
     }
 }

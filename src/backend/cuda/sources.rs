@@ -12,6 +12,8 @@ pub const FILES: &[(&str, &str)] = embedded![
     "adam.cu",
     "bce.cu",
     "block_sum.cuh",
+    "ceiling/copy.cu",
+    "ceiling/fma.cu",
     "control.cuh",
     "finish.cu",
     "finish.cuh",

@@ -1,5 +1,6 @@
 //! `kernels`: the kernels one by one. A GPU measures them; without one softcuda counts what they execute and move.
 
+mod compare;
 mod machine;
 mod run;
 

@@ -1,0 +1,230 @@
+//! What tells one step of a staircase from another: figures of its counts, or of its times.
+
+use serde::Serialize;
+use softcuda::counts::{LaunchCounts, Traffic};
+
+use crate::lab::case::{Agreement, Work};
+
+/// What instructions are counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// A fused multiply-add of a thread.
+    Fma,
+    /// A multiplication and the addition of its product, on tensor cores.
+    Product,
+    /// An element of the result.
+    Element,
+}
+
+impl std::fmt::Display for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fma => "FMA",
+            Self::Product => "product",
+            Self::Element => "element",
+        })
+    }
+}
+
+/// What softcuda counted of a step's launches.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Counted {
+    /// Kernels that were launched.
+    pub launches: usize,
+    /// Sectors of 32 bytes that a warp's request touches, of the load from device memory that touches most.
+    pub widest_load: f64,
+    /// The same of stores.
+    pub widest_store: f64,
+    /// Bytes that passed between device memory and the multiprocessors, before any cache.
+    pub bytes_moved: f64,
+    /// The same as a multiple of the least.
+    pub moved_of_least: f64,
+    /// What instructions and requests are counted for.
+    pub unit: Unit,
+    /// Requests to shared memory by a warp for each unit of its lanes.
+    pub shared_requests: f64,
+    /// Requests to shared memory that had to be repeated.
+    pub bank_conflicts: u64,
+    /// FMA among the instructions, from 0 to 1.
+    pub fma_share: f64,
+    /// Instructions for each unit.
+    pub instructions: f64,
+    /// Instructions of warps in all.
+    pub warp_instructions: u64,
+    /// Lanes that took part in an instruction, on average, of 32.
+    pub active_lanes: f64,
+    /// Barriers that a warp waited at, on average.
+    pub barriers: f64,
+    /// Blocks of all grids.
+    pub blocks: u64,
+    /// Warps that a multiprocessor holds, of those it has room for: of the launch with most instructions.
+    pub occupancy: f64,
+}
+
+impl Counted {
+    /// The figures of a step's launches; `elements` are counted where the step neither multiplies matrices.
+    ///
+    /// Returns None where nothing was launched.
+    pub fn new(launches: &[LaunchCounts], work: Work, elements: Option<usize>) -> Option<Self> {
+        let largest = launches.iter().max_by_key(|counts| counts.warp_instructions)?;
+        let sum = |of: fn(&LaunchCounts) -> u64| launches.iter().map(of).sum::<u64>();
+        let most = |of: fn(&LaunchCounts) -> f64| launches.iter().map(of).fold(0.0, f64::max);
+        let bytes_moved = sum(LaunchCounts::bytes_moved) as f64;
+        let (unit, units) = units(sum(|counts| counts.fmas), work, elements);
+        let lanes = sum(|counts| counts.lane_instructions) as f64;
+        let warps = sum(|counts| counts.warp_instructions);
+        let shared = sum(|counts| counts.shared_loads.requests + counts.shared_stores.requests) as f64;
+        let of_warps = |counts: &LaunchCounts| {
+            let [blocks, threads] = [counts.grid, counts.block].map(|extents| extents.iter().copied().map(u64::from).product());
+            let warps: u64 = blocks * u64::div_ceil(threads, 32);
+            warps
+        };
+        Some(Self {
+            launches: launches.len(),
+            widest_load: most(|counts| counts.global_loads.per_request()),
+            widest_store: most(|counts| counts.global_stores.per_request()),
+            bytes_moved,
+            moved_of_least: bytes_moved / work.bytes,
+            unit,
+            shared_requests: 32.0 * shared / units,
+            bank_conflicts: sum(|counts| repeated(&counts.shared_loads) + repeated(&counts.shared_stores)),
+            fma_share: sum(|counts| counts.fmas) as f64 / lanes.max(1.0),
+            instructions: lanes / units,
+            warp_instructions: warps,
+            active_lanes: lanes / warps.max(1) as f64,
+            barriers: sum(|counts| counts.barriers) as f64 / launches.iter().map(of_warps).sum::<u64>().max(1) as f64,
+            blocks: sum(|counts| counts.grid.iter().copied().map(u64::from).product()),
+            occupancy: largest.theoretical_occupancy,
+        })
+    }
+}
+
+/// What instructions are counted for, and how many there are.
+fn units(fmas: u64, work: Work, elements: Option<usize>) -> (Unit, f64) {
+    match elements {
+        Some(elements) => (Unit::Element, elements as f64),
+        // Steps on tensor cores have hardly an FMA of a thread's own.
+        None if 4.0 * (fmas as f64) < work.flop => (Unit::Product, work.flop / 2.0),
+        None => (Unit::Fma, fmas as f64),
+    }
+}
+
+/// Wavefronts beyond those that the bytes asked for need.
+fn repeated(traffic: &Traffic) -> u64 {
+    traffic.transactions.saturating_sub(traffic.bytes.div_ceil(128).max(traffic.requests))
+}
+
+/// What a GPU's clock says of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Timed {
+    /// Microseconds: the median of the runs.
+    pub median_us: f64,
+    /// The shortest.
+    pub min_us: f64,
+    /// The longest.
+    pub max_us: f64,
+    /// GFLOP/s at the median.
+    pub gflops: f64,
+    /// GB/s at the median, of the bytes that must move at least.
+    pub gbytes: f64,
+}
+
+impl Timed {
+    /// Of some runs; None of none.
+    pub fn new(mut seconds: Vec<f64>, work: Work) -> Option<Self> {
+        seconds.sort_by(f64::total_cmp);
+        let (min, median, max) = (seconds.first()?, seconds.get(seconds.len() / 2)?, seconds.last()?);
+        let [min_us, median_us, max_us] = [min, median, max].map(|seconds| 1e6 * seconds);
+        Some(Self { median_us, min_us, max_us, gflops: work.flop / median / 1e9, gbytes: work.bytes / median / 1e9 })
+    }
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// Its name in the catalogue, as in `gemm/1_naive`.
+    pub name: String,
+    /// Why it was not run.
+    pub unavailable: Option<String>,
+    /// How near it came to float64.
+    pub agreement: Option<Agreement>,
+    /// On softcuda.
+    pub counts: Option<Counted>,
+    /// On a GPU.
+    pub times: Option<Timed>,
+    /// What it gained over the step before, in figures of this run.
+    pub gain: Option<String>,
+}
+
+impl Step {
+    /// The name without its folder.
+    pub fn short(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const WORK: Work = Work { flop: 2048.0, bytes: 1000.0 };
+
+    fn traffic(requests: u64, bytes: u64, transactions: u64) -> Traffic {
+        Traffic { requests, bytes, transactions }
+    }
+
+    fn launch() -> LaunchCounts {
+        LaunchCounts {
+            launches: 1,
+            grid: [2, 1, 1],
+            block: [64, 1, 1],
+            warp_instructions: 100,
+            lane_instructions: 3000,
+            fmas: 1024,
+            global_loads: traffic(10, 1280, 320),
+            global_stores: traffic(2, 256, 8),
+            shared_loads: traffic(64, 8192, 128),
+            barriers: 8,
+            theoretical_occupancy: 0.5,
+            ..LaunchCounts::default()
+        }
+    }
+
+    #[test]
+    fn figures_are_those_of_the_counts() {
+        let counted = Counted::new(&[launch()], WORK, None).unwrap();
+        assert_eq!((counted.widest_load, counted.widest_store), (32.0, 4.0));
+        assert_eq!((counted.bytes_moved, counted.moved_of_least), (328.0 * 32.0, 328.0 * 32.0 / 1000.0));
+        assert_eq!((counted.unit, counted.shared_requests, counted.instructions), (Unit::Fma, 2.0, 3000.0 / 1024.0));
+        assert_eq!((counted.bank_conflicts, counted.barriers, counted.blocks), (64, 2.0, 2));
+        assert_eq!((counted.active_lanes, counted.occupancy, counted.launches), (30.0, 0.5, 1));
+    }
+
+    #[test]
+    fn launches_are_added_and_the_widest_is_that_of_all() {
+        let second = LaunchCounts { global_loads: traffic(10, 1280, 40), theoretical_occupancy: 1.0, ..launch() };
+        let second = LaunchCounts { warp_instructions: 200, ..second };
+        let counted = Counted::new(&[launch(), second], WORK, None).unwrap();
+        assert_eq!((counted.widest_load, counted.occupancy, counted.blocks), (32.0, 1.0, 4));
+        assert_eq!((counted.warp_instructions, counted.launches), (300, 2));
+        assert_eq!(Counted::new(&[], WORK, None), None);
+    }
+
+    #[test]
+    fn instructions_are_counted_for_products_on_tensor_cores_and_for_elements_elsewhere() {
+        let counted = Counted::new(&[LaunchCounts { fmas: 10, ..launch() }], WORK, None).unwrap();
+        assert_eq!((counted.unit, counted.instructions), (Unit::Product, 3000.0 / 1024.0));
+        let counted = Counted::new(&[launch()], WORK, Some(100)).unwrap();
+        assert_eq!((counted.unit, counted.instructions), (Unit::Element, 30.0));
+    }
+
+    #[test]
+    fn times_are_told_by_their_median() {
+        let timed = Timed::new(vec![3e-6, 1e-6, 2e-6], WORK).unwrap();
+        assert_eq!((timed.min_us, timed.median_us, timed.max_us), (1.0, 2.0, 3.0));
+        assert!((timed.gflops - 1.024).abs() < 1e-9 && (timed.gbytes - 0.5).abs() < 1e-9);
+        assert_eq!(Timed::new(Vec::new(), WORK), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! The staircase as a picture: bars for a file, and the two that tell most for a terminal.
+
+use super::figures::{Counted, Step, Timed};
+use super::gains::short;
+use super::table::percent;
+use crate::plot::bars::{Bar, Bars, Panel, Row};
+use crate::plot::curves::{Colour, Scale};
+use crate::plot::touched::{Load, Touched};
+
+/// Characters that the longest bar on a terminal takes, and the eighths of one.
+const LONGEST: f64 = 32.0;
+const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+
+/// What one panel shows of a step.
+struct Quantity<T> {
+    title: String,
+    note: &'static str,
+    scale: Scale,
+    colour: Colour,
+    value: fn(&T) -> f64,
+    label: fn(f64) -> String,
+}
+
+/// The picture of a staircase, with what was compared in its title.
+pub fn bars(title: String, steps: &[Step], touched: Option<Touched>) -> Bars {
+    let row = |step: &Step| Row { name: step.short().to_owned(), missing: step.unavailable.clone() };
+    let mut panels = Vec::new();
+    let mut sentences = Vec::new();
+    if let Some(counted) = steps.iter().find_map(|step| step.counts.as_ref()) {
+        sentences.push(
+            "Memory moves in sectors of 32 bytes: the more of them a warp's 32 lanes touch at once, the more bytes move \
+             for the same numbers. Every byte and every instruction that is not an FMA is time in which nothing is computed."
+                .to_owned(),
+        );
+        panels.extend(of_counts(counted).iter().map(|quantity| panel(quantity, steps, |step| step.counts.as_ref())));
+    }
+    if steps.iter().any(|step| step.times.is_some()) {
+        panels.extend(of_times().iter().map(|quantity| panel(quantity, steps, |step| step.times.as_ref())));
+    }
+    Bars { title, sentences, touched, rows: steps.iter().map(row).collect(), panels }
+}
+
+fn panel<T>(quantity: &Quantity<T>, steps: &[Step], of: impl Fn(&Step) -> Option<&T>) -> Panel {
+    let bar = |figures: &T| {
+        let value = (quantity.value)(figures);
+        Bar { value, label: (quantity.label)(value) }
+    };
+    Panel {
+        title: quantity.title.clone(),
+        note: quantity.note.to_owned(),
+        scale: quantity.scale,
+        bars: steps.iter().map(|step| of(step).map(bar)).collect(),
+        colour: quantity.colour,
+    }
+}
+
+fn of_counts(first: &Counted) -> Vec<Quantity<Counted>> {
+    let unit = first.unit;
+    let quantity = |title: String, note, scale, colour, value, label| Quantity { title, note, scale, colour, value, label };
+    let log = Scale::Log;
+    let mut all = vec![
+        quantity(
+            "sectors a request".to_owned(),
+            "widest load; less is better",
+            Scale::Linear,
+            Colour::Blue,
+            |counted: &Counted| counted.widest_load,
+            short as fn(f64) -> String,
+        ),
+        quantity(
+            "bytes moved / least".to_owned(),
+            "log scale; less is better",
+            log,
+            Colour::SkyBlue,
+            |counted| counted.moved_of_least,
+            short,
+        ),
+        quantity(
+            format!("instructions / {unit}"),
+            "log scale; less is better",
+            log,
+            Colour::Orange,
+            |counted| counted.instructions,
+            short,
+        ),
+    ];
+    if first.unit == super::figures::Unit::Fma {
+        let (title, note) = ("FMA share".to_owned(), "of all instructions; more is better");
+        all.push(quantity(title, note, Scale::Linear, Colour::Green, |counted| counted.fma_share, percent));
+    }
+    all
+}
+
+fn of_times() -> Vec<Quantity<Timed>> {
+    vec![
+        Quantity {
+            title: "time".to_owned(),
+            note: "us, median, log scale; less is better",
+            scale: Scale::Log,
+            colour: Colour::Blue,
+            value: |timed| timed.median_us,
+            label: short,
+        },
+        Quantity {
+            title: "GFLOP/s".to_owned(),
+            note: "at the median; more is better",
+            scale: Scale::Linear,
+            colour: Colour::Green,
+            value: |timed| timed.gflops,
+            label: |value| format!("{value:.0}"),
+        },
+    ]
+}
+
+/// What a load of A touches in the first two steps of `gemm`, by how they lay their lanes, for rows of `k` floats; None where
+/// the counts of these steps say otherwise.
+pub fn first_two_steps(steps: &[Step], k: usize) -> Option<Touched> {
+    let [first, second, ..] = steps else { return None };
+    let load = |step: &Step, what: &str, stride: usize| Load {
+        name: step.short().to_owned(),
+        addresses: (0..32).map(|lane| (lane * stride * size_of::<f32>()) as u64).collect(),
+        width: size_of::<f32>() as u64,
+        what: what.to_owned(),
+    };
+    let loads = vec![
+        load(first, "lanes go down a column of A", k),
+        load(second, "lanes go along a row of B", 1),
+    ];
+    let is_counted = |(load, step): (&Load, &Step)| {
+        step.counts.as_ref().is_some_and(|counted| (counted.widest_load - load.touched() as f64).abs() < 0.5)
+    };
+    let title = "One load of a warp, in the first two steps".to_owned();
+    loads.iter().zip([first, second]).all(is_counted).then_some(Touched { title, loads })
+}
+
+/// Bars of block characters: the two quantities that tell most of the steps that were counted, or the times.
+pub fn for_terminal(steps: &[Step]) -> String {
+    if steps.iter().any(|step| step.counts.is_some()) {
+        let sectors = |step: &Step| step.counts.as_ref().map(|counted| (counted.widest_load, short(counted.widest_load)));
+        let share = |step: &Step| step.counts.as_ref().map(|counted| (counted.fma_share, percent(counted.fma_share)));
+        let first = rows("sectors that the widest load of a warp touches (4 is the least for 32 floats)", steps, sectors, None);
+        return first + "\n" + &rows("FMA among all instructions", steps, share, Some(1.0));
+    }
+    let rate = |step: &Step| step.times.as_ref().map(|timed| (timed.gflops, format!("{:.0}", timed.gflops)));
+    rows("GFLOP/s", steps, rate, None)
+}
+
+/// One quantity; a bar is as long as its part of `whole`, or of the largest.
+fn rows(title: &str, steps: &[Step], of: impl Fn(&Step) -> Option<(f64, String)>, whole: Option<f64>) -> String {
+    let width = steps.iter().map(|step| step.short().chars().count()).max().unwrap_or(0);
+    let largest = steps.iter().filter_map(|step| of(step)).map(|(value, _)| value).fold(0.0, f64::max);
+    let whole = whole.unwrap_or(largest);
+    let mut text = format!("{title}\n");
+    for step in steps {
+        let Some((value, label)) = of(step) else { continue };
+        let part = if whole > 0.0 { (value / whole).clamp(0.0, 1.0) } else { 0.0 };
+        text += &format!("  {:<width$}  {} {label}\n", step.short(), blocks(part));
+    }
+    text
+}
+
+/// A bar over `part` of the longest.
+fn blocks(part: f64) -> String {
+    let eighths = (8.0 * LONGEST * part).round() as usize;
+    "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_as_long_as_the_part_in_eighths() {
+        assert_eq!(blocks(1.0), "█".repeat(32));
+        assert_eq!(blocks(0.125), "████");
+        assert_eq!(blocks(1.0 / 256.0), "▏");
+        assert_eq!(blocks(0.0), "");
+    }
+}
