@@ -5,10 +5,12 @@
 
 pub mod bench;
 pub mod case;
+pub mod catalogue;
 pub mod ceilings;
 mod error;
 pub mod gpus;
 pub mod products;
+pub mod staircase;
 
 pub use bench::Bench;
 pub use case::Case;

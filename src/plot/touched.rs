@@ -134,7 +134,12 @@ mod tests {
     use super::*;
 
     fn load(stride: u64, width: u64) -> Load {
-        Load { name: "step".to_owned(), addresses: (0..32u64).map(|lane| lane * stride).collect(), width, what: "a column".to_owned() }
+        Load {
+            name: "step".to_owned(),
+            addresses: (0..32u64).map(|lane| lane * stride).collect(),
+            width,
+            what: "a column".to_owned(),
+        }
     }
 
     #[test]

@@ -155,6 +155,9 @@ pub struct Form {
 pub enum Family {
     /// `6_vectorised.cu`, for any device; products are never split.
     Vectorised,
+    /// `7_async_copy.cu`, from compute capability 8.0; products are never split. A step of the staircase that no device is best
+    /// served with.
+    AsyncCopy,
     /// `8_split_k.cu`, from compute capability 8.0.
     SplitK,
     /// `9_tf32.cu`, from compute capability 8.0: operands are rounded to tf32.
@@ -177,7 +180,7 @@ impl Family {
     /// The tiles that plans choose among, from large to small.
     pub fn tiles(self) -> &'static [Tile] {
         match self {
-            Family::Vectorised | Family::SplitK => &TILES,
+            Family::Vectorised | Family::AsyncCopy | Family::SplitK => &TILES,
             Family::Tf32 | Family::Bf16 => &TENSOR_TILES,
         }
     }
@@ -201,6 +204,7 @@ impl Variant {
     pub fn file(&self) -> &'static str {
         match self.family {
             Family::Vectorised => "gemm/6_vectorised.cu",
+            Family::AsyncCopy => "gemm/7_async_copy.cu",
             Family::SplitK => "gemm/8_split_k.cu",
             Family::Tf32 => "gemm/9_tf32.cu",
             Family::Bf16 => "gemm/10_bf16.cu",
@@ -316,7 +320,7 @@ const TENSOR_TILES: [Tile; 3] = [
     Tile { m: 32, n: 32, k: 32, thread_m: 2, thread_n: 4, stages: 4 },
 ];
 
-/// Tiles of k in shared memory where registers, not the copies themselves, bridge the way there.
+/// Tiles of k in shared memory where one is multiplied while the next one comes.
 const DOUBLE_BUFFER: u32 = 2;
 
 /// Rows of a tile that lies across k: the gradient at a weight sums over a batch, of which 100 has no use for a tile of 16.
@@ -332,7 +336,7 @@ const LEAST_PART: usize = 96;
 /// Parts that a sum may be split into.
 fn parts(family: Family, size: Size) -> usize {
     match family {
-        Family::Vectorised => 1,
+        Family::Vectorised | Family::AsyncCopy => 1,
         Family::SplitK | Family::Tf32 | Family::Bf16 => (size.k / LEAST_PART).max(1),
     }
 }
@@ -365,8 +369,8 @@ impl Plan {
     pub fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
         let tiles = size.tiles(form.tile);
         let splits = (MANY_BLOCKS / tiles).clamp(1, parts(family, size));
-        let is_fp32 = matches!(family, Family::Vectorised | Family::SplitK);
-        if family == Family::Vectorised {
+        let is_fp32 = matches!(family, Family::Vectorised | Family::AsyncCopy | Family::SplitK);
+        if matches!(family, Family::Vectorised | Family::AsyncCopy) {
             form.tile.stages = DOUBLE_BUFFER;
         }
         if is_fp32 && form.layout == Layout::Tn {

@@ -19,6 +19,8 @@ pub struct Kernels {
 enum Command {
     /// Hold a kernel against float64, then measure it on a GPU or count it on softcuda
     Run(run::Run),
+    /// Run every step of a staircase on one problem: gemm, bce or epilogue
+    Compare(compare::Compare),
 }
 
 impl Kernels {
@@ -29,6 +31,7 @@ impl Kernels {
     pub fn run(&self) -> Result<(), Error> {
         match &self.command {
             Command::Run(run) => run.run(),
+            Command::Compare(compare) => compare.run(),
         }
     }
 }

@@ -76,7 +76,8 @@ impl Counted {
         let warps = sum(|counts| counts.warp_instructions);
         let shared = sum(|counts| counts.shared_loads.requests + counts.shared_stores.requests) as f64;
         let of_warps = |counts: &LaunchCounts| {
-            let [blocks, threads] = [counts.grid, counts.block].map(|extents| extents.iter().copied().map(u64::from).product());
+            let [blocks, threads] =
+                [counts.grid, counts.block].map(|extents| extents.iter().copied().map(u64::from).product());
             let warps: u64 = blocks * u64::div_ceil(threads, 32);
             warps
         };

@@ -41,7 +41,11 @@ fn of_step(before: &Step, after: &Step, multiprocessors: u32) -> Option<String> 
     gains.retain(|gain| gain.times >= LEAST);
     gains.sort_by(|a, b| b.times.total_cmp(&a.times));
     let texts: Vec<String> = gains.into_iter().take(MOST).map(|gain| gain.text).collect();
-    Some(if texts.is_empty() { format!("no count is better than {}'s at this size", before.short()) } else { texts.join("; ") })
+    Some(if texts.is_empty() {
+        format!("no count is better than {}'s at this size", before.short())
+    } else {
+        texts.join("; ")
+    })
 }
 
 fn of_times(before: &Timed, after: &Timed) -> String {
@@ -106,7 +110,13 @@ fn of_instructions(before: &Counted, after: &Counted) -> Vec<Gain> {
 
 /// A figure that is better the less it is.
 fn less(was: f64, now: f64, text: impl FnOnce(String, String) -> String) -> Gain {
-    let times = if now > 0.0 { was / now } else if was > 0.0 { TO_NOTHING } else { 1.0 };
+    let times = if now > 0.0 {
+        was / now
+    } else if was > 0.0 {
+        TO_NOTHING
+    } else {
+        1.0
+    };
     Gain { times, text: text(short(now), short(was)) }
 }
 
@@ -166,10 +176,14 @@ mod tests {
     #[test]
     fn gains_are_told_in_planted_figures_the_largest_first() {
         let after = Counted { widest_load: 4.0, widest_store: 4.0, moved_of_least: 10.0, ..counted() };
-        let told = "the widest load of a warp touches 4 sectors, not 32; the widest store of a warp touches 4 sectors, not 32";
+        let told =
+            "the widest load of a warp touches 4 sectors, not 32; the widest store of a warp touches 4 sectors, not 32";
         assert_eq!(gain(counted(), after), told);
         let after = Counted { widest_load: 16.5, fma_share: 0.5, instructions: 2.0, ..counted() };
-        assert_eq!(gain(counted(), after), "2 instructions for each FMA, not 8; 50 % of the instructions are FMA, not 12.5 %");
+        assert_eq!(
+            gain(counted(), after),
+            "2 instructions for each FMA, not 8; 50 % of the instructions are FMA, not 12.5 %"
+        );
         let after = Counted { moved_of_least: 4.125, ..counted() };
         assert_eq!(gain(counted(), after), "4.12 times the least bytes move, not 66");
     }
@@ -177,7 +191,10 @@ mod tests {
     #[test]
     fn what_fell_to_nothing_is_a_gain_and_what_began_is_none() {
         let conflicts = Counted { bank_conflicts: 1000, shared_requests: 2.0, ..counted() };
-        assert_eq!(gain(conflicts.clone(), Counted { bank_conflicts: 0, ..conflicts.clone() }), "0 bank conflicts, not 1000");
+        assert_eq!(
+            gain(conflicts.clone(), Counted { bank_conflicts: 0, ..conflicts.clone() }),
+            "0 bank conflicts, not 1000"
+        );
         assert_eq!(gain(counted(), conflicts), "no count is better than 1_a's at this size");
     }
 
@@ -197,7 +214,8 @@ mod tests {
 
     #[test]
     fn a_step_that_did_not_run_is_passed_over() {
-        let mut steps = [step("a", counted()), step("b", counted()), step("c", Counted { widest_load: 4.0, ..counted() })];
+        let mut steps =
+            [step("a", counted()), step("b", counted()), step("c", Counted { widest_load: 4.0, ..counted() })];
         steps[1].unavailable = Some("needs sm_80".to_owned());
         tell(&mut steps, 108);
         let gains = steps.map(|step| step.gain);

@@ -56,7 +56,8 @@ fn panel<T>(quantity: &Quantity<T>, steps: &[Step], of: impl Fn(&Step) -> Option
 
 fn of_counts(first: &Counted) -> Vec<Quantity<Counted>> {
     let unit = first.unit;
-    let quantity = |title: String, note, scale, colour, value, label| Quantity { title, note, scale, colour, value, label };
+    let quantity =
+        |title: String, note, scale, colour, value, label| Quantity { title, note, scale, colour, value, label };
     let log = Scale::Log;
     let mut all = vec![
         quantity(
@@ -122,10 +123,7 @@ pub fn first_two_steps(steps: &[Step], k: usize) -> Option<Touched> {
         width: size_of::<f32>() as u64,
         what: what.to_owned(),
     };
-    let loads = vec![
-        load(first, "lanes go down a column of A", k),
-        load(second, "lanes go along a row of B", 1),
-    ];
+    let loads = vec![load(first, "lanes go down a column of A", k), load(second, "lanes go along a row of B", 1)];
     let is_counted = |(load, step): (&Load, &Step)| {
         step.counts.as_ref().is_some_and(|counted| (counted.widest_load - load.touched() as f64).abs() < 0.5)
     };
@@ -136,9 +134,11 @@ pub fn first_two_steps(steps: &[Step], k: usize) -> Option<Touched> {
 /// Bars of block characters: the two quantities that tell most of the steps that were counted, or the times.
 pub fn for_terminal(steps: &[Step]) -> String {
     if steps.iter().any(|step| step.counts.is_some()) {
-        let sectors = |step: &Step| step.counts.as_ref().map(|counted| (counted.widest_load, short(counted.widest_load)));
+        let sectors =
+            |step: &Step| step.counts.as_ref().map(|counted| (counted.widest_load, short(counted.widest_load)));
         let share = |step: &Step| step.counts.as_ref().map(|counted| (counted.fma_share, percent(counted.fma_share)));
-        let first = rows("sectors that the widest load of a warp touches (4 is the least for 32 floats)", steps, sectors, None);
+        let first =
+            rows("sectors that the widest load of a warp touches (4 is the least for 32 floats)", steps, sectors, None);
         return first + "\n" + &rows("FMA among all instructions", steps, share, Some(1.0));
     }
     let rate = |step: &Step| step.times.as_ref().map(|timed| (timed.gflops, format!("{:.0}", timed.gflops)));

@@ -89,7 +89,8 @@ fn aligned<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String
 }
 
 fn columns(steps: &[Step]) -> Vec<Column> {
-    let plain = |heading: &str, value: fn(&Step) -> String| Column { heading: heading.to_owned(), value: Box::new(value) };
+    let plain =
+        |heading: &str, value: fn(&Step) -> String| Column { heading: heading.to_owned(), value: Box::new(value) };
     let mut columns = vec![plain("step", |step| step.short().to_owned())];
     if let Some(counted) = steps.iter().find_map(|step| step.counts.as_ref()) {
         columns.extend(of_counts(counted));
@@ -167,7 +168,9 @@ mod tests {
     #[test]
     fn a_markdown_table_has_as_many_cells_in_each_row() {
         let text = table().markdown();
-        assert!(text.starts_with("| step | sectors widest load | FMA |\n| --- | ---: | ---: |\n| 1_naive | 32 | 12 % |\n"));
+        assert!(
+            text.starts_with("| step | sectors widest load | FMA |\n| --- | ---: | ---: |\n| 1_naive | 32 | 12 % |\n")
+        );
         assert!(text.lines().all(|line| line.matches('|').count() == 4), "{text}");
     }
 }
