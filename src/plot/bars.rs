@@ -1,7 +1,7 @@
 //! Horizontal bars: the same things one below the other, a panel a quantity, the value written at each bar.
 
 use super::curves::Scale;
-use super::palette::{AXIS, Colour, GRID};
+use super::palette::{AXIS, Colour, GRID, PALE};
 use super::rect::Rect;
 use super::svg::{Anchor, BODY, SMALL, Style, Svg};
 use super::touched::Touched;
@@ -52,6 +52,8 @@ pub struct Row {
 pub struct Bar {
     /// How long it is: not negative. Above a log scale's beginning it is as long as its logarithm.
     pub value: f64,
+    /// How much of it is of use, from its beginning; the rest is drawn pale. None for all of it.
+    pub useful: Option<f64>,
     /// What is written at it.
     pub label: String,
 }
@@ -154,7 +156,10 @@ impl Panel {
             let (Some(bar), Some(part)) = (bar, part) else { continue };
             let end = x + part * (width - room);
             let ground = Rect { x: (x, end), y: (middle(i) - BAR / 2.0, middle(i) + BAR / 2.0) };
-            svg.fill(&ground, self.colour.rgb());
+            let of_use = bar.useful.map_or(1.0, |useful| (useful / bar.value).clamp(0.0, 1.0));
+            let dark = Rect { x: (x, x + of_use * (end - x)), ..ground };
+            svg.fill(&ground, PALE);
+            svg.fill(&dark, self.colour.rgb());
             svg.text((end + SPACE, middle(i)), label, &bar.label);
         }
         svg.line(&[(x, ends.0), (x, ends.1)], GRID, 1.0);
@@ -185,7 +190,7 @@ mod tests {
     use super::*;
 
     fn panel(title: &str, scale: Scale, values: &[Option<f64>]) -> Panel {
-        let bar = |value: f64| Bar { value, label: format!("{value}") };
+        let bar = |value: f64| Bar { value, useful: None, label: format!("{value}") };
         let bars = values.iter().map(|value| value.map(bar)).collect();
         Panel { title: title.to_owned(), note: "less is better".to_owned(), scale, bars, colour: Colour::Blue }
     }

@@ -15,6 +15,9 @@ pub(super) const INK: Rgb = Rgb(0x24, 0x29, 0x2f);
 pub(super) const AXIS: Rgb = Rgb(0x6e, 0x77, 0x81);
 pub(super) const GRID: Rgb = Rgb(0xe4, 0xe7, 0xeb);
 
+/// What is in vain.
+pub(super) const PALE: Rgb = Rgb(0xf6, 0xd3, 0xbe);
+
 /// The font's families, the first that there is.
 pub(super) const FAMILY: &str = "Helvetica, Arial, sans-serif";
 

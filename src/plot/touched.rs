@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::palette::{AXIS, Colour, INK, Rgb};
+use super::palette::{AXIS, Colour, INK, PALE};
 use super::rect::Rect;
 use super::svg::{Anchor, BODY, SMALL, Style, Svg};
 
@@ -19,9 +19,6 @@ const HEIGHT: f64 = 18.0;
 
 /// Room for a row: its sectors and the sentence beneath.
 const ROW: f64 = 46.0;
-
-/// What moved for nothing.
-const PALE: Rgb = Rgb(0xf6, 0xd3, 0xbe);
 
 /// One load of a warp.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,7 +90,7 @@ impl Touched {
     fn draw_key(&self, svg: &mut Svg, right: f64, middle: f64) {
         let style = Style::new(SMALL).coloured(AXIS);
         let mut end = right;
-        for (text, colour) in [("moved along", PALE), ("asked for by a lane", Colour::Blue.rgb())] {
+        for (text, colour) in [("moves in vain", PALE), ("asked for by a lane", Colour::Blue.rgb())] {
             svg.text((end, middle), style.anchored(Anchor::End), text);
             end -= style.width(text) + 5.0;
             svg.fill(&Rect { x: (end - 10.0, end), y: (middle - 5.0, middle + 5.0) }, colour);

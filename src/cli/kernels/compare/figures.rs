@@ -1,7 +1,7 @@
 //! What tells one step of a staircase from another: figures of its counts, or of its times.
 
 use serde::Serialize;
-use softcuda::counts::{LaunchCounts, Traffic};
+use softcuda::counts::{AccessKind, LaunchCounts};
 
 use crate::lab::case::{Agreement, Work};
 
@@ -27,15 +27,40 @@ impl std::fmt::Display for Unit {
     }
 }
 
+/// The access of its kind of which a warp's request touches most sectors of 32 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Widest {
+    /// Sectors that a request touches.
+    pub sectors: f64,
+    /// Sectors that would do if what it asks for lay side by side.
+    pub least: f64,
+}
+
+impl Widest {
+    fn of(launches: &[LaunchCounts], kind: AccessKind) -> Self {
+        let widest = |counts: &LaunchCounts| {
+            let traffic = counts.widest(kind)?.traffic;
+            Some(Self { sectors: traffic.per_request(), least: traffic.least as f64 / traffic.requests.max(1) as f64 })
+        };
+        let of_each = launches.iter().filter_map(widest);
+        of_each.max_by(|a, b| a.sectors.total_cmp(&b.sectors)).unwrap_or_default()
+    }
+
+    /// How many times more sectors than would do.
+    pub fn excess(&self) -> f64 {
+        if self.least > 0.0 { self.sectors / self.least } else { 1.0 }
+    }
+}
+
 /// What softcuda counted of a step's launches.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Counted {
     /// Kernels that were launched.
     pub launches: usize,
-    /// Sectors of 32 bytes that a warp's request touches, of the load from device memory that touches most.
-    pub widest_load: f64,
+    /// The load from device memory of which a warp's request touches most sectors.
+    pub widest_load: Widest,
     /// The same of stores.
-    pub widest_store: f64,
+    pub widest_store: Widest,
     /// Bytes that passed between device memory and the multiprocessors, before any cache.
     pub bytes_moved: f64,
     /// The same as a multiple of the least.
@@ -44,7 +69,7 @@ pub struct Counted {
     pub unit: Unit,
     /// Requests to shared memory by a warp for each unit of its lanes.
     pub shared_requests: f64,
-    /// Requests to shared memory that had to be repeated.
+    /// Wavefronts of shared memory beyond those that would do.
     pub bank_conflicts: u64,
     /// FMA among the instructions, from 0 to 1.
     pub fma_share: f64,
@@ -69,7 +94,6 @@ impl Counted {
     pub fn new(launches: &[LaunchCounts], work: Work, elements: Option<usize>) -> Option<Self> {
         let largest = launches.iter().max_by_key(|counts| counts.warp_instructions)?;
         let sum = |of: fn(&LaunchCounts) -> u64| launches.iter().map(of).sum::<u64>();
-        let most = |of: fn(&LaunchCounts) -> f64| launches.iter().map(of).fold(0.0, f64::max);
         let bytes_moved = sum(LaunchCounts::bytes_moved) as f64;
         let (unit, units) = units(sum(|counts| counts.fmas), work, elements);
         let lanes = sum(|counts| counts.lane_instructions) as f64;
@@ -83,13 +107,13 @@ impl Counted {
         };
         Some(Self {
             launches: launches.len(),
-            widest_load: most(|counts| counts.global_loads.per_request()),
-            widest_store: most(|counts| counts.global_stores.per_request()),
+            widest_load: Widest::of(launches, AccessKind::GlobalLoad),
+            widest_store: Widest::of(launches, AccessKind::GlobalStore),
             bytes_moved,
             moved_of_least: bytes_moved / work.bytes,
             unit,
             shared_requests: 32.0 * shared / units,
-            bank_conflicts: sum(|counts| repeated(&counts.shared_loads) + repeated(&counts.shared_stores)),
+            bank_conflicts: sum(LaunchCounts::bank_conflicts),
             fma_share: sum(|counts| counts.fmas) as f64 / lanes.max(1.0),
             instructions: lanes / units,
             warp_instructions: warps,
@@ -109,11 +133,6 @@ fn units(fmas: u64, work: Work, elements: Option<usize>) -> (Unit, f64) {
         None if 4.0 * (fmas as f64) < work.flop => (Unit::Product, work.flop / 2.0),
         None => (Unit::Fma, fmas as f64),
     }
-}
-
-/// Wavefronts beyond those that the bytes asked for need.
-fn repeated(traffic: &Traffic) -> u64 {
-    traffic.transactions.saturating_sub(traffic.bytes.div_ceil(128).max(traffic.requests))
 }
 
 /// What a GPU's clock says of a step.
@@ -168,12 +187,19 @@ impl Step {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use softcuda::counts::{Access, Traffic};
+
     use super::*;
 
     const WORK: Work = Work { flop: 2048.0, bytes: 1000.0 };
 
-    fn traffic(requests: u64, bytes: u64, transactions: u64) -> Traffic {
-        Traffic { requests, bytes, transactions }
+    /// Requests for 128 bytes each, and what they touch.
+    fn traffic(requests: u64, transactions: u64, least: u64) -> Traffic {
+        Traffic { requests, bytes: 128 * requests, transactions, least }
+    }
+
+    fn access(line: u32, kind: AccessKind, traffic: Traffic) -> Access {
+        Access { file: "kernel.cu".to_owned(), line, kind, traffic }
     }
 
     fn launch() -> LaunchCounts {
@@ -184,9 +210,14 @@ mod tests {
             warp_instructions: 100,
             lane_instructions: 3000,
             fmas: 1024,
-            global_loads: traffic(10, 1280, 320),
-            global_stores: traffic(2, 256, 8),
-            shared_loads: traffic(64, 8192, 128),
+            global_loads: traffic(20, 330, 80),
+            global_stores: traffic(2, 8, 8),
+            shared_loads: traffic(64, 128, 64),
+            accesses: vec![
+                access(1, AccessKind::GlobalLoad, traffic(10, 320, 40)),
+                access(2, AccessKind::GlobalLoad, traffic(10, 10, 10)),
+                access(3, AccessKind::GlobalStore, traffic(2, 8, 8)),
+            ],
             barriers: 8,
             theoretical_occupancy: 0.5,
             ..LaunchCounts::default()
@@ -196,8 +227,9 @@ mod tests {
     #[test]
     fn figures_are_those_of_the_counts() {
         let counted = Counted::new(&[launch()], WORK, None).unwrap();
-        assert_eq!((counted.widest_load, counted.widest_store), (32.0, 4.0));
-        assert_eq!((counted.bytes_moved, counted.moved_of_least), (328.0 * 32.0, 328.0 * 32.0 / 1000.0));
+        assert_eq!(counted.widest_load, Widest { sectors: 32.0, least: 4.0 });
+        assert_eq!((counted.widest_store.excess(), counted.widest_load.excess()), (1.0, 8.0));
+        assert_eq!((counted.bytes_moved, counted.moved_of_least), (338.0 * 32.0, 338.0 * 32.0 / 1000.0));
         assert_eq!((counted.unit, counted.shared_requests, counted.instructions), (Unit::Fma, 2.0, 3000.0 / 1024.0));
         assert_eq!((counted.bank_conflicts, counted.barriers, counted.blocks), (64, 2.0, 2));
         assert_eq!((counted.active_lanes, counted.occupancy, counted.launches), (30.0, 0.5, 1));
@@ -205,10 +237,12 @@ mod tests {
 
     #[test]
     fn launches_are_added_and_the_widest_is_that_of_all() {
-        let second = LaunchCounts { global_loads: traffic(10, 1280, 40), theoretical_occupancy: 1.0, ..launch() };
+        let accesses = vec![access(1, AccessKind::GlobalLoad, traffic(10, 160, 160))];
+        let second = LaunchCounts { accesses, theoretical_occupancy: 1.0, ..launch() };
         let second = LaunchCounts { warp_instructions: 200, ..second };
         let counted = Counted::new(&[launch(), second], WORK, None).unwrap();
-        assert_eq!((counted.widest_load, counted.occupancy, counted.blocks), (32.0, 1.0, 4));
+        assert_eq!((counted.widest_load.sectors, counted.occupancy, counted.blocks), (32.0, 1.0, 4));
+        assert_eq!(counted.widest_store.sectors, 4.0, "of the launch that stores");
         assert_eq!((counted.warp_instructions, counted.launches), (300, 2));
         assert_eq!(Counted::new(&[], WORK, None), None);
     }

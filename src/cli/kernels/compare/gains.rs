@@ -1,6 +1,6 @@
 //! What a step gained over the one before, told in the figures of this run.
 
-use super::figures::{Counted, Step, Timed, Unit};
+use super::figures::{Counted, Step, Timed, Unit, Widest};
 
 /// A figure that is this many times better is a gain.
 const LEAST: f64 = 1.1;
@@ -57,12 +57,8 @@ fn of_times(before: &Timed, after: &Timed) -> String {
 /// Every figure that can be compared, in the order in which equal gains are told.
 fn of_counts(before: &Counted, after: &Counted, multiprocessors: u32) -> Vec<Gain> {
     let mut gains = vec![
-        less(before.widest_load, after.widest_load, |now, was| {
-            format!("the widest load of a warp touches {now} sectors, not {was}")
-        }),
-        less(before.widest_store, after.widest_store, |now, was| {
-            format!("the widest store of a warp touches {now} sectors, not {was}")
-        }),
+        narrower("load", before.widest_load, after.widest_load),
+        narrower("store", before.widest_store, after.widest_store),
         less(before.moved_of_least, after.moved_of_least, |now, was| {
             format!("{now} times the least bytes move, not {was}")
         }),
@@ -108,6 +104,14 @@ fn of_instructions(before: &Counted, after: &Counted) -> Vec<Gain> {
     gains
 }
 
+/// Sectors touched of those that would do: a wider access is worse only where more of it moves in vain.
+fn narrower(what: &str, before: Widest, after: Widest) -> Gain {
+    let (now, was) = (short(after.sectors), short(before.sectors));
+    let least = if after.excess() > 1.0 { format!(" ({} would do)", short(after.least)) } else { String::new() };
+    let text = format!("the widest {what} of a warp touches {now} sectors{least}, not {was}");
+    Gain { times: before.excess() / after.excess(), text }
+}
+
 /// A figure that is better the less it is.
 fn less(was: f64, now: f64, text: impl FnOnce(String, String) -> String) -> Gain {
     let times = if now > 0.0 {
@@ -144,11 +148,14 @@ pub fn short(value: f64) -> String {
 mod tests {
     use super::*;
 
+    const COLUMN: Widest = Widest { sectors: 32.0, least: 4.0 };
+    const ROW: Widest = Widest { sectors: 4.0, least: 4.0 };
+
     fn counted() -> Counted {
         Counted {
             launches: 1,
-            widest_load: 32.0,
-            widest_store: 32.0,
+            widest_load: COLUMN,
+            widest_store: COLUMN,
             bytes_moved: 1e6,
             moved_of_least: 66.0,
             unit: Unit::Fma,
@@ -175,17 +182,28 @@ mod tests {
 
     #[test]
     fn gains_are_told_in_planted_figures_the_largest_first() {
-        let after = Counted { widest_load: 4.0, widest_store: 4.0, moved_of_least: 10.0, ..counted() };
+        let after = Counted { widest_load: ROW, widest_store: ROW, moved_of_least: 10.0, ..counted() };
         let told =
             "the widest load of a warp touches 4 sectors, not 32; the widest store of a warp touches 4 sectors, not 32";
         assert_eq!(gain(counted(), after), told);
-        let after = Counted { widest_load: 16.5, fma_share: 0.5, instructions: 2.0, ..counted() };
+        let after = Counted { fma_share: 0.5, instructions: 2.0, ..counted() };
         assert_eq!(
             gain(counted(), after),
             "2 instructions for each FMA, not 8; 50 % of the instructions are FMA, not 12.5 %"
         );
         let after = Counted { moved_of_least: 4.125, ..counted() };
         assert_eq!(gain(counted(), after), "4.12 times the least bytes move, not 66");
+    }
+
+    #[test]
+    fn a_wider_access_that_moves_nothing_in_vain_is_no_loss_and_a_narrower_one_no_gain() {
+        let quads = Widest { sectors: 16.0, least: 16.0 };
+        let [row, quads] = [ROW, quads].map(|widest| Counted { widest_load: widest, ..counted() });
+        for (before, after) in [(row.clone(), quads.clone()), (quads, row)] {
+            assert_eq!(gain(before, after), "no count is better than 1_a's at this size");
+        }
+        let half = Counted { widest_load: Widest { sectors: 8.0, least: 4.0 }, ..counted() };
+        assert_eq!(gain(counted(), half), "the widest load of a warp touches 8 sectors (4 would do), not 32");
     }
 
     #[test]
@@ -215,7 +233,7 @@ mod tests {
     #[test]
     fn a_step_that_did_not_run_is_passed_over() {
         let mut steps =
-            [step("a", counted()), step("b", counted()), step("c", Counted { widest_load: 4.0, ..counted() })];
+            [step("a", counted()), step("b", counted()), step("c", Counted { widest_load: ROW, ..counted() })];
         steps[1].unavailable = Some("needs sm_80".to_owned());
         tell(&mut steps, 108);
         let gains = steps.map(|step| step.gain);

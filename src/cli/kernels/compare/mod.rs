@@ -178,7 +178,10 @@ impl Comparison {
     fn title(&self) -> String {
         let Self { staircase, what, device, compute_capability, m, n, k, .. } = self;
         let size = if *staircase == "gemm" { format!("M {m}, N {n}, K {k}") } else { format!("{m} x {n}") };
-        format!("{staircase}, {what}: {size}, on {device} (compute capability {compute_capability})")
+        // The software device has its compute capability in its name.
+        let capability =
+            if device.contains(compute_capability) { String::new() } else { format!(" ({compute_capability})") };
+        format!("{staircase}, {what}: {size}, on {device}{capability}")
     }
 
     /// The table, what each step gained, and bars.

@@ -1,8 +1,8 @@
 //! The staircase as a picture: bars for a file, and the two that tell most for a terminal.
 
-use super::figures::{Counted, Step, Timed};
+use super::figures::{Counted, Step, Timed, Unit};
 use super::gains::short;
-use super::table::percent;
+use super::table::{percent, widest as widest_label};
 use crate::plot::bars::{Bar, Bars, Panel, Row};
 use crate::plot::curves::{Colour, Scale};
 use crate::plot::touched::{Load, Touched};
@@ -18,6 +18,8 @@ struct Quantity<T> {
     scale: Scale,
     colour: Colour,
     value: fn(&T) -> f64,
+    /// The part of the value that is of use, where the rest is in vain.
+    useful: Option<fn(&T) -> f64>,
     label: fn(f64) -> String,
 }
 
@@ -43,7 +45,7 @@ pub fn bars(title: String, steps: &[Step], touched: Option<Touched>) -> Bars {
 fn panel<T>(quantity: &Quantity<T>, steps: &[Step], of: impl Fn(&Step) -> Option<&T>) -> Panel {
     let bar = |figures: &T| {
         let value = (quantity.value)(figures);
-        Bar { value, label: (quantity.label)(value) }
+        Bar { value, useful: quantity.useful.map(|useful| useful(figures)), label: (quantity.label)(value) }
     };
     Panel {
         title: quantity.title.clone(),
@@ -55,39 +57,45 @@ fn panel<T>(quantity: &Quantity<T>, steps: &[Step], of: impl Fn(&Step) -> Option
 }
 
 fn of_counts(first: &Counted) -> Vec<Quantity<Counted>> {
-    let unit = first.unit;
-    let quantity =
-        |title: String, note, scale, colour, value, label| Quantity { title, note, scale, colour, value, label };
-    let log = Scale::Log;
     let mut all = vec![
-        quantity(
-            "sectors a request".to_owned(),
-            "widest load; less is better",
-            Scale::Linear,
-            Colour::Blue,
-            |counted: &Counted| counted.widest_load,
-            short as fn(f64) -> String,
-        ),
-        quantity(
-            "bytes moved / least".to_owned(),
-            "log scale; less is better",
-            log,
-            Colour::SkyBlue,
-            |counted| counted.moved_of_least,
-            short,
-        ),
-        quantity(
-            format!("instructions / {unit}"),
-            "log scale; less is better",
-            log,
-            Colour::Orange,
-            |counted| counted.instructions,
-            short,
-        ),
+        Quantity {
+            title: "sectors a request".to_owned(),
+            note: "widest load; pale: in vain",
+            scale: Scale::Linear,
+            colour: Colour::Blue,
+            value: |counted: &Counted| counted.widest_load.sectors,
+            useful: Some(|counted| counted.widest_load.least),
+            label: short,
+        },
+        Quantity {
+            title: "bytes moved / least".to_owned(),
+            note: "log scale; less is better",
+            scale: Scale::Log,
+            colour: Colour::SkyBlue,
+            value: |counted| counted.moved_of_least,
+            useful: None,
+            label: short,
+        },
+        Quantity {
+            title: format!("instructions / {}", first.unit),
+            note: "log scale; less is better",
+            scale: Scale::Log,
+            colour: Colour::Orange,
+            value: |counted| counted.instructions,
+            useful: None,
+            label: short,
+        },
     ];
-    if first.unit == super::figures::Unit::Fma {
-        let (title, note) = ("FMA share".to_owned(), "of all instructions; more is better");
-        all.push(quantity(title, note, Scale::Linear, Colour::Green, |counted| counted.fma_share, percent));
+    if first.unit == Unit::Fma {
+        all.push(Quantity {
+            title: "FMA share".to_owned(),
+            note: "of instructions; more is better",
+            scale: Scale::Linear,
+            colour: Colour::Green,
+            value: |counted| counted.fma_share,
+            useful: None,
+            label: percent,
+        });
     }
     all
 }
@@ -100,6 +108,7 @@ fn of_times() -> Vec<Quantity<Timed>> {
             scale: Scale::Log,
             colour: Colour::Blue,
             value: |timed| timed.median_us,
+            useful: None,
             label: short,
         },
         Quantity {
@@ -108,6 +117,7 @@ fn of_times() -> Vec<Quantity<Timed>> {
             scale: Scale::Linear,
             colour: Colour::Green,
             value: |timed| timed.gflops,
+            useful: None,
             label: |value| format!("{value:.0}"),
         },
     ]
@@ -125,7 +135,7 @@ pub fn first_two_steps(steps: &[Step], k: usize) -> Option<Touched> {
     };
     let loads = vec![load(first, "lanes go down a column of A", k), load(second, "lanes go along a row of B", 1)];
     let is_counted = |(load, step): (&Load, &Step)| {
-        step.counts.as_ref().is_some_and(|counted| (counted.widest_load - load.touched() as f64).abs() < 0.5)
+        step.counts.as_ref().is_some_and(|counted| (counted.widest_load.sectors - load.touched() as f64).abs() < 0.5)
     };
     let title = "One load of a warp, in the first two steps".to_owned();
     loads.iter().zip([first, second]).all(is_counted).then_some(Touched { title, loads })
@@ -134,35 +144,54 @@ pub fn first_two_steps(steps: &[Step], k: usize) -> Option<Touched> {
 /// Bars of block characters: the two quantities that tell most of the steps that were counted, or the times.
 pub fn for_terminal(steps: &[Step]) -> String {
     if steps.iter().any(|step| step.counts.is_some()) {
-        let sectors =
-            |step: &Step| step.counts.as_ref().map(|counted| (counted.widest_load, short(counted.widest_load)));
-        let share = |step: &Step| step.counts.as_ref().map(|counted| (counted.fma_share, percent(counted.fma_share)));
-        let first =
-            rows("sectors that the widest load of a warp touches (4 is the least for 32 floats)", steps, sectors, None);
-        return first + "\n" + &rows("FMA among all instructions", steps, share, Some(1.0));
+        let sectors = |step: &Step| {
+            let widest = step.counts.as_ref()?.widest_load;
+            Some(Line { value: widest.sectors, useful: widest.least, label: widest_label(widest) })
+        };
+        let share = |step: &Step| {
+            let share = step.counts.as_ref()?.fma_share;
+            Some(Line { value: share, useful: share, label: percent(share) })
+        };
+        let title = "sectors that the widest load of a warp touches (light: in vain)";
+        return rows(title, steps, sectors, None) + "\n" + &rows("FMA among all instructions", steps, share, Some(1.0));
     }
-    let rate = |step: &Step| step.times.as_ref().map(|timed| (timed.gflops, format!("{:.0}", timed.gflops)));
+    let rate = |step: &Step| {
+        let rate = step.times.as_ref()?.gflops;
+        Some(Line { value: rate, useful: rate, label: format!("{rate:.0}") })
+    };
     rows("GFLOP/s", steps, rate, None)
 }
 
+/// A bar on a terminal.
+struct Line {
+    value: f64,
+    /// The part that is drawn dark.
+    useful: f64,
+    label: String,
+}
+
 /// One quantity; a bar is as long as its part of `whole`, or of the largest.
-fn rows(title: &str, steps: &[Step], of: impl Fn(&Step) -> Option<(f64, String)>, whole: Option<f64>) -> String {
+fn rows(title: &str, steps: &[Step], of: impl Fn(&Step) -> Option<Line>, whole: Option<f64>) -> String {
     let width = steps.iter().map(|step| step.short().chars().count()).max().unwrap_or(0);
-    let largest = steps.iter().filter_map(|step| of(step)).map(|(value, _)| value).fold(0.0, f64::max);
-    let whole = whole.unwrap_or(largest);
+    let largest = || steps.iter().filter_map(&of).map(|line| line.value).fold(0.0, f64::max);
+    let whole = whole.unwrap_or_else(largest);
     let mut text = format!("{title}\n");
     for step in steps {
-        let Some((value, label)) = of(step) else { continue };
-        let part = if whole > 0.0 { (value / whole).clamp(0.0, 1.0) } else { 0.0 };
-        text += &format!("  {:<width$}  {} {label}\n", step.short(), blocks(part));
+        let Some(Line { value, useful, label }) = of(step) else { continue };
+        let part = |value: f64| if whole > 0.0 { (value / whole).clamp(0.0, 1.0) } else { 0.0 };
+        text += &format!("  {:<width$}  {} {label}\n", step.short(), blocks(part(value), part(useful)));
     }
     text
 }
 
-/// A bar over `part` of the longest.
-fn blocks(part: f64) -> String {
-    let eighths = (8.0 * LONGEST * part).round() as usize;
-    "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
+/// A bar over `part` of the longest, light from `useful` on.
+fn blocks(part: f64, useful: f64) -> String {
+    let eighths = |part: f64| (8.0 * LONGEST * part).round() as usize;
+    let dark = eighths(useful.min(part));
+    let text = "█".repeat(dark / 8) + EIGHTHS[dark % 8];
+    let light = eighths(part) / 8;
+    let drawn = text.chars().count();
+    text + &"░".repeat(light.saturating_sub(drawn))
 }
 
 #[cfg(test)]
@@ -172,9 +201,10 @@ mod tests {
 
     #[test]
     fn blocks_are_as_long_as_the_part_in_eighths() {
-        assert_eq!(blocks(1.0), "█".repeat(32));
-        assert_eq!(blocks(0.125), "████");
-        assert_eq!(blocks(1.0 / 256.0), "▏");
-        assert_eq!(blocks(0.0), "");
+        assert_eq!(blocks(1.0, 1.0), "█".repeat(32));
+        assert_eq!(blocks(0.125, 0.125), "████");
+        assert_eq!(blocks(1.0 / 256.0, 1.0), "▏");
+        assert_eq!(blocks(0.0, 0.0), "");
+        assert_eq!(blocks(1.0, 0.125), "████".to_owned() + &"░".repeat(28));
     }
 }
