@@ -6,7 +6,7 @@
 // Bound     memory
 // Order     none: every element by itself
 // Idea      as few instructions as can be for every byte
-// Checked   tests/ceilings.rs; benches/gpu, which reads the copy back
+// Checked   tests/lab; benches/gpu, which reads the copy back
 
 extern "C" __global__ void copy(const float4* from, float4* to, unsigned long long length) {
     unsigned long long stride = (unsigned long long)gridDim.x * blockDim.x;

@@ -6,7 +6,7 @@
 // Bound     FP32 issue
 // Order     each thread by itself
 // Idea      16 chains that need nothing of each other hide the latency of one
-// Checked   tests/ceilings.rs; benches/gpu, which compares the sums: every value is 1 after any number of turns
+// Checked   tests/lab; benches/gpu, which compares the sums: every value is 1 after any number of turns
 
 constexpr int CHAINS = 16;
 

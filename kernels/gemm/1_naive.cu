@@ -3,9 +3,9 @@
 // Shapes    A [M, K] row-major f32, B [K, N] row-major f32, C [M, N] row-major f32; any M, N, K >= 1
 // Launch    grid ceil(M/32) * ceil(N/32), tiles of C row by row; block 1024
 // Cost      2MNK FLOP; (33MNK + 32MN) bytes of global memory in whole sectors, before any cache
-// Bound     L1: 33 sectors for each FMA of a warp, where one passes a cycle's work
+// Bound     L1: 33 sectors for each FMA of a warp
 // Order     each C element sums k in ascending order: deterministic
-// Idea      the plain formula. Lanes side by side take rows one below the other, thus addresses K floats apart: a load of A
+// Idea      the formula as it stands. Lanes side by side take rows one below the other, thus addresses K floats apart: a load of A
 //           touches 32 sectors of 32 bytes for 32 floats, a store of C as well, and 7/8 of what moves is thrown away
 // Checked   tests/staircase, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
 

@@ -5,8 +5,8 @@
 // Cost      2MNK FLOP; (5MNK + 4MN) bytes of global memory in whole sectors, before any cache
 // Bound     L1: two loads for each FMA, however well they coalesce
 // Order     each C element sums k in ascending order: deterministic
-// Idea      1_naive has 32 sectors a store of C and 33 a step of k. Only `/` and `%` change places: lanes side by side take
-//           columns side by side, 4 sectors for the 128 bytes of B or C, and one of A that all lanes share
+// Idea      1_naive moves 33 sectors for each FMA of a warp and 32 for a store of C. Here only `/` and `%` change places: lanes
+//           side by side take columns side by side, 4 sectors for 32 floats of B or of C, and one of A that all lanes share
 // Checked   tests/staircase, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
 
 #include "gemm/product.cuh"

@@ -5,7 +5,7 @@
 // Cost      2MNK FLOP; (MK*ceil(N/32) + KN*ceil(M/32) + MN) * 4 bytes of global memory
 // Bound     shared memory: two loads for each FMA
 // Order     each C element sums k in ascending order: deterministic
-// Idea      2_coalesced moves 5 bytes of global memory for each FMA. The 32 threads of a row of C need the same row of A, those
+// Idea      2_coalesced moves 5 bytes of global memory for each FMA. The threads of a row of C need the same row of A, those
 //           of a column the same column of B: an element that is loaded once serves 32 of them, 1/4 byte for each FMA
 // Checked   tests/staircase, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
 

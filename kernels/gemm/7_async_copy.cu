@@ -5,8 +5,8 @@
 // Cost      2MNK FLOP; (MK*ceil(N/TILE_N) + KN*ceil(M/TILE_M) + MN) * 4 bytes of global memory
 // Bound     FP32 issue from K of about 64 up; latency where the grid is smaller than the chip
 // Order     each C element sums k in ascending order: deterministic
-// Idea      6_vectorised loads a tile into registers and stores it from there. cp.async does both in one instruction, holds no
-//           register while memory takes its time, and leaves registers and issue slots to FMA
+// Idea      6_vectorised loads a tile into registers and stores it from there. cp.async does both in one instruction: nothing
+//           but C is stored, and no register waits for memory, so that a thread takes fewer of them
 // Checked   tests/gemm, M, N, K in {1, 2, 3, 7, 31..33, 63..65, 127..130}
 
 #ifndef KERNEL

@@ -25,15 +25,15 @@ __device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& plac
     Source<F, typename F::B> b(p.b, place.column, p.n, k, p.k);
     int left = p.k - k;
 
-    unsigned int start = (unsigned int)__cvta_generic_to_shared(shared);
+    unsigned int start = (unsigned int)__cvta_generic_to_shared(shared), a_to = start + 4 * a.to(), b_to = start + 4 * b.to();
     // Brings the next tile to the stage at this float.
     auto fetch = [&](int stage) {
         if constexpr (F::two_blocks_fit) {
             unsigned int thread = thread_anew();
             a.stand(thread);
             b.stand(thread);
+            a_to = start + 4 * a.to(), b_to = start + 4 * b.to();
         }
-        unsigned int a_to = start + 4 * a.to(), b_to = start + 4 * b.to();
         if (left >= F::tile_k) {
             fetch_tile<true, 0>(a, a_to + 4 * stage, left);
             fetch_tile<true, F::A::floats>(b, b_to + 4 * stage, left);

@@ -14,8 +14,8 @@ const CHAINS: usize = 16;
 /// Blocks for each multiprocessor, which fill it.
 const BLOCKS: u32 = 8;
 
-/// Floats that are copied to measure: 256 MiB read and as many written, more than any cache holds.
-const COPIED: usize = 64 << 20;
+/// Quads of floats that are copied to measure: 256 MiB read and as many written, more than any cache holds.
+const COPIED: usize = 16 << 20;
 
 /// Turns of the chains to measure.
 const TURNS: i32 = 4096;
@@ -39,7 +39,7 @@ pub struct Ceilings {
 /// A kernel computed something else, or the device failed.
 pub fn measure(bench: &mut Bench) -> Result<Ceilings, Error> {
     let blocks = BLOCKS * bench.info().multiprocessors;
-    for case in [copy(1 << 20, blocks, true), chains(TURNS, blocks)] {
+    for case in [copy(1 << 18, blocks, true), chains(TURNS, blocks)] {
         let placed = bench.place(&case)?;
         bench.verify(&placed)?;
     }
@@ -56,9 +56,15 @@ fn least_seconds(bench: &mut Bench, case: &Case) -> Result<f64, Error> {
     Ok(seconds.into_iter().skip(WARM_UP).fold(f64::INFINITY, f64::min))
 }
 
-/// A copy of `length` floats, a multiple of 4; what arrives is compared where `is_checked`.
-pub fn copy(length: usize, blocks: u32, is_checked: bool) -> Case {
-    let values: Vec<f32> = (0..length).map(|i| (i % 8191) as f32).collect();
+/// Blocks that copy so many quads, one a thread.
+pub fn blocks_of(quads: usize) -> u32 {
+    // Extents are checked to be small enough for that many blocks.
+    quads.div_ceil(BLOCK as usize) as u32
+}
+
+/// A copy of `quads` of four floats; what arrives is compared where `is_checked`.
+pub fn copy(quads: usize, blocks: u32, is_checked: bool) -> Case {
+    let values: Vec<f32> = (0..4 * quads).map(|i| (i % 8191) as f32).collect();
     let expected = |values: &[f32]| Expected {
         what: "to",
         buffer: 1,
@@ -68,15 +74,14 @@ pub fn copy(length: usize, blocks: u32, is_checked: bool) -> Case {
         values: values.iter().map(|value| f64::from(*value)).collect(),
         allowed: vec![0.0; values.len()],
     };
-    let vectors = (length / 4) as u64;
     let arguments = move |addresses: &[u64]| {
         let pointers = addresses.iter().map(Argument::new);
-        pointers.chain([Argument::new(&vectors)]).collect()
+        pointers.chain([Argument::new(&(quads as u64))]).collect()
     };
     Case {
         name: "ceiling/copy",
         expected: if is_checked { vec![expected(&values)] } else { Vec::new() },
-        buffers: vec![Contents::of(&values), Contents::room::<f32>(length)],
+        buffers: vec![Contents::of(&values), Contents::room::<f32>(4 * quads)],
         launches: vec![Launch {
             source: Source { file: "ceiling/copy.cu", defines: Vec::new() },
             entry: "copy",
@@ -84,7 +89,7 @@ pub fn copy(length: usize, blocks: u32, is_checked: bool) -> Case {
             block: BLOCK,
             arguments: Box::new(arguments),
         }],
-        work: Work { flop: 0.0, bytes: 8.0 * length as f64 },
+        work: Work { flop: 0.0, bytes: 32.0 * quads as f64 },
     }
 }
 

@@ -30,6 +30,22 @@ fn every_step_compiles_for_every_architecture_without_a_warning_or_a_spill() {
     }
 }
 
+#[test]
+fn asynchronous_copies_take_fewer_registers() {
+    if !emulated::has_compiler() {
+        return;
+    }
+    for (size, architecture) in SIZES.into_iter().take(2).flat_map(|size| [80, 90].map(|other| (size, other))) {
+        let [through, past] = [Step::Vectorised, Step::AsyncCopy].map(|step| {
+            let log = compiler_log(&step.launch(size).source, architecture);
+            let (before, _) = log.split_once(" registers").unwrap();
+            before.split_whitespace().last().unwrap().parse::<u32>().unwrap()
+        });
+        println!("sm_{architecture} {size:?}: {through} registers, then {past}");
+        assert!(past < through, "sm_{architecture} {size:?}: {past}, {through} before");
+    }
+}
+
 fn compiler_log(source: &Source, architecture: u32) -> String {
     let mut options: Vec<String> = OPTIONS.iter().map(ToString::to_string).collect();
     options.extend([format!("--gpu-architecture=sm_{architecture}"), "--ptxas-options=-v".to_owned()]);

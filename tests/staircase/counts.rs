@@ -146,7 +146,6 @@ fn asynchronous_copies_store_nothing_but_c() {
         let of_c = (size.m * size.n / 4) as u64;
         assert_eq!((past.store_lanes(), past.counts.shared_stores.requests), (of_c, 0), "{size:?}");
         assert!(through.store_lanes() > of_c, "{size:?}");
-        assert!(past.counts.warp_instructions < through.counts.warp_instructions, "{size:?}");
     }
 }
 

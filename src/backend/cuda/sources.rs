@@ -10,7 +10,12 @@ macro_rules! embedded {
 /// Every file of `kernels/`: its path there, by which others include it, and its text.
 pub const FILES: &[(&str, &str)] = embedded![
     "adam.cu",
-    "bce.cu",
+    "add_bias.cu",
+    "bce/1_one_thread.cu",
+    "bce/2_shared_memory.cu",
+    "bce/3_shuffle.cu",
+    "bce/4_vectorised.cu",
+    "bce/gradient.cu",
     "block_sum.cuh",
     "ceiling/copy.cu",
     "ceiling/fma.cu",

@@ -2,6 +2,7 @@
 
 mod compare;
 mod machine;
+mod roofline;
 mod run;
 
 use clap::{Args, Subcommand};
@@ -21,6 +22,8 @@ enum Command {
     Run(run::Run),
     /// Run every step of a staircase on one problem: gemm, bce or epilogue
     Compare(compare::Compare),
+    /// Hold every kernel against the ceilings of a GPU: what binds it, and the least time that implies
+    Roofline(roofline::Roof),
 }
 
 impl Kernels {
@@ -32,6 +35,7 @@ impl Kernels {
         match &self.command {
             Command::Run(run) => run.run(),
             Command::Compare(compare) => compare.run(),
+            Command::Roofline(roof) => roof.run(),
         }
     }
 }

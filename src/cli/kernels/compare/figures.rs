@@ -161,12 +161,14 @@ impl Timed {
 }
 
 /// What came of a step.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Step {
     /// Its name in the catalogue, as in `gemm/1_naive`.
     pub name: String,
     /// Why it was not run.
     pub unavailable: Option<String>,
+    /// What it takes at least.
+    pub work: Option<Work>,
     /// How near it came to float64.
     pub agreement: Option<Agreement>,
     /// On softcuda.

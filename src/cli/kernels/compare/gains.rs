@@ -173,7 +173,7 @@ mod tests {
 
     fn step(name: &str, counts: Counted) -> Step {
         let counts = Some(counts);
-        Step { name: name.to_owned(), unavailable: None, agreement: None, counts, times: None, gain: None }
+        Step { name: name.to_owned(), counts, ..Step::default() }
     }
 
     fn gain(before: Counted, after: Counted) -> String {

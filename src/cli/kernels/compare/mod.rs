@@ -1,6 +1,6 @@
 //! `kernels compare`: every step of a staircase on the same problem, as one table and one picture.
 
-mod figures;
+pub(super) mod figures;
 mod gains;
 mod picture;
 mod table;
@@ -18,7 +18,7 @@ use crate::backend::cuda::gemm::Size;
 use crate::cli::{Error, display};
 use crate::files::write_atomically;
 use crate::lab;
-use crate::lab::catalogue::{self, Staircase};
+use crate::lab::catalogue::{self, Axis, Staircase};
 
 /// Extents of a product that is compared where no others are given: seconds on softcuda.
 const SQUARE: Size = Size { m: 512, n: 512, k: 512 };
@@ -85,8 +85,7 @@ impl Compare {
     }
 
     fn staircase(&self) -> Result<&'static Staircase, Error> {
-        let found = catalogue::STAIRCASES.iter().find(|staircase| staircase.name == self.staircase);
-        found.ok_or_else(|| {
+        catalogue::staircase(&self.staircase).ok_or_else(|| {
             let known: Vec<&str> = catalogue::STAIRCASES.iter().map(|staircase| staircase.name).collect();
             let problem = format!("is no staircase; choose from {}", known.join(", "));
             super::machine::setting("STAIRCASE", self.staircase.clone(), problem)
@@ -96,7 +95,7 @@ impl Compare {
     /// The extents that are asked for, over those that are usual.
     fn size(&self, staircase: &Staircase) -> Size {
         let usual = match staircase.steps.first().and_then(|step| catalogue::find(step)) {
-            Some(entry) if staircase.name != "gemm" => entry.usual(),
+            Some(entry) if staircase.name != "gemm" => entry.usual,
             _ => SQUARE,
         };
         Size { m: self.m.unwrap_or(usual.m), n: self.n.unwrap_or(usual.n), k: self.k.unwrap_or(usual.k) }
@@ -143,10 +142,9 @@ impl Compare {
     }
 }
 
-/// Verifies a step, then counts or times it. One that the device is too old for is told of.
-fn run_step(name: &str, size: Size, machine: &mut Machine) -> Result<Step, Error> {
-    let mut step =
-        Step { name: name.to_owned(), unavailable: None, agreement: None, counts: None, times: None, gain: None };
+/// Verifies a kernel, then counts or times it. One that the device is too old for is told of.
+pub(super) fn run_step(name: &str, size: Size, machine: &mut Machine) -> Result<Step, Error> {
+    let mut step = Step { name: name.to_owned(), ..Step::default() };
     let Some(entry) = catalogue::find(name) else {
         step.unavailable = Some("not in the catalogue".to_owned());
         return Ok(step);
@@ -163,8 +161,8 @@ fn run_step(name: &str, size: Size, machine: &mut Machine) -> Result<Step, Error
         let placed = bench.place(&case)?;
         Ok(bench.verify(&placed)?)
     })?;
-    step.agreement = Some(agreement);
-    let elements = (!name.starts_with("gemm/")).then_some(size.m * size.n);
+    (step.agreement, step.work) = (Some(agreement), Some(case.work));
+    let elements = (!entry.axes.contains(&Axis::K)).then_some(size.m * size.n);
     step.counts = Counted::new(&launches, case.work, elements);
     if step.counts.is_none() {
         let placed = machine.bench.place(&case)?;
@@ -177,7 +175,7 @@ fn run_step(name: &str, size: Size, machine: &mut Machine) -> Result<Step, Error
 impl Comparison {
     fn title(&self) -> String {
         let Self { staircase, what, device, compute_capability, m, n, k, .. } = self;
-        let size = if *staircase == "gemm" { format!("M {m}, N {n}, K {k}") } else { format!("{m} x {n}") };
+        let size = if *k > 1 { format!("M {m}, N {n}, K {k}") } else { format!("{m} x {n}") };
         // The software device has its compute capability in its name.
         let capability =
             if device.contains(compute_capability) { String::new() } else { format!(" ({compute_capability})") };
@@ -205,7 +203,7 @@ impl Comparison {
 }
 
 /// A bar on standard error, where that is a terminal.
-fn progress(steps: usize) -> ProgressBar {
+pub(super) fn progress(steps: usize) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {elapsed}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));

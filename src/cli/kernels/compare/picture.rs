@@ -20,7 +20,7 @@ struct Quantity<T> {
     value: fn(&T) -> f64,
     /// The part of the value that is of use, where the rest is in vain.
     useful: Option<fn(&T) -> f64>,
-    label: fn(f64) -> String,
+    label: fn(&T) -> String,
 }
 
 /// The picture of a staircase, with what was compared in its title.
@@ -30,12 +30,15 @@ pub fn bars(title: String, steps: &[Step], touched: Option<Touched>) -> Bars {
     let mut sentences = Vec::new();
     if let Some(counted) = steps.iter().find_map(|step| step.counts.as_ref()) {
         sentences.push(
-            "Memory moves in sectors of 32 bytes: the more of them a warp's 32 lanes touch at once, the more bytes move \
-             for the same numbers. Every byte and every instruction that is not an FMA is time in which nothing is computed."
+            "Memory moves in sectors of 32 bytes: the more of them the 32 lanes of a warp touch at once, the more bytes move \
+             for the same numbers, and the longer the warp waits for them."
                 .to_owned(),
         );
         panels.extend(of_counts(counted).iter().map(|quantity| panel(quantity, steps, |step| step.counts.as_ref())));
     }
+    // The second step is the first that has something to say.
+    let second = steps.iter().find_map(|step| Some(format!("{}: {}.", step.short(), step.gain.as_ref()?)));
+    sentences.extend(second);
     if steps.iter().any(|step| step.times.is_some()) {
         panels.extend(of_times().iter().map(|quantity| panel(quantity, steps, |step| step.times.as_ref())));
     }
@@ -44,8 +47,8 @@ pub fn bars(title: String, steps: &[Step], touched: Option<Touched>) -> Bars {
 
 fn panel<T>(quantity: &Quantity<T>, steps: &[Step], of: impl Fn(&Step) -> Option<&T>) -> Panel {
     let bar = |figures: &T| {
-        let value = (quantity.value)(figures);
-        Bar { value, useful: quantity.useful.map(|useful| useful(figures)), label: (quantity.label)(value) }
+        let useful = quantity.useful.map(|useful| useful(figures));
+        Bar { value: (quantity.value)(figures), useful, label: (quantity.label)(figures) }
     };
     Panel {
         title: quantity.title.clone(),
@@ -65,7 +68,7 @@ fn of_counts(first: &Counted) -> Vec<Quantity<Counted>> {
             colour: Colour::Blue,
             value: |counted: &Counted| counted.widest_load.sectors,
             useful: Some(|counted| counted.widest_load.least),
-            label: short,
+            label: |counted| short(counted.widest_load.sectors),
         },
         Quantity {
             title: "bytes moved / least".to_owned(),
@@ -74,7 +77,7 @@ fn of_counts(first: &Counted) -> Vec<Quantity<Counted>> {
             colour: Colour::SkyBlue,
             value: |counted| counted.moved_of_least,
             useful: None,
-            label: short,
+            label: |counted| short(counted.moved_of_least),
         },
         Quantity {
             title: format!("instructions / {}", first.unit),
@@ -83,7 +86,10 @@ fn of_counts(first: &Counted) -> Vec<Quantity<Counted>> {
             colour: Colour::Orange,
             value: |counted| counted.instructions,
             useful: None,
-            label: short,
+            label: |counted| match counted.unit {
+                Unit::Product => format!("{} a product", short(counted.instructions)),
+                Unit::Fma | Unit::Element => short(counted.instructions),
+            },
         },
     ];
     if first.unit == Unit::Fma {
@@ -94,7 +100,10 @@ fn of_counts(first: &Counted) -> Vec<Quantity<Counted>> {
             colour: Colour::Green,
             value: |counted| counted.fma_share,
             useful: None,
-            label: percent,
+            label: |counted| match counted.unit {
+                Unit::Product => "tensor cores instead".to_owned(),
+                Unit::Fma | Unit::Element => percent(counted.fma_share),
+            },
         });
     }
     all
@@ -109,7 +118,7 @@ fn of_times() -> Vec<Quantity<Timed>> {
             colour: Colour::Blue,
             value: |timed| timed.median_us,
             useful: None,
-            label: short,
+            label: |timed| short(timed.median_us),
         },
         Quantity {
             title: "GFLOP/s".to_owned(),
@@ -118,7 +127,7 @@ fn of_times() -> Vec<Quantity<Timed>> {
             colour: Colour::Green,
             value: |timed| timed.gflops,
             useful: None,
-            label: |value| format!("{value:.0}"),
+            label: |timed| format!("{:.0}", timed.gflops),
         },
     ]
 }
