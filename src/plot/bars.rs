@@ -149,12 +149,12 @@ impl Panel {
 
     fn draw_bars(&self, svg: &mut Svg, (x, width): (f64, f64), middle: impl Fn(usize) -> f64, rows: usize) {
         let label = Style::new(SMALL);
-        let room = self.bars.iter().flatten().map(|bar| label.width(&bar.label)).fold(0.0, f64::max) + SPACE;
         let parts = self.parts();
+        let longest = self.longest(width, &parts);
         let ends = (middle(0) - ROW / 2.0, middle(rows) - ROW / 2.0);
         for (i, (bar, part)) in self.bars.iter().zip(&parts).enumerate() {
             let (Some(bar), Some(part)) = (bar, part) else { continue };
-            let end = x + part * (width - room);
+            let end = x + part * longest;
             let ground = Rect { x: (x, end), y: (middle(i) - BAR / 2.0, middle(i) + BAR / 2.0) };
             let of_use = bar.useful.map_or(1.0, |useful| (useful / bar.value).clamp(0.0, 1.0));
             let dark = Rect { x: (x, x + of_use * (end - x)), ..ground };
@@ -163,6 +163,15 @@ impl Panel {
             svg.text((end + SPACE, middle(i)), label, &bar.label);
         }
         svg.line(&[(x, ends.0), (x, ends.1)], GRID, 1.0);
+    }
+
+    /// The length of the longest bar with which every bar and what stands at it fit into `width`.
+    fn longest(&self, width: f64, parts: &[Option<f64>]) -> f64 {
+        let most = |(bar, part): (&Option<Bar>, &Option<f64>)| {
+            let room = width - SPACE - Style::new(SMALL).width(&bar.as_ref()?.label);
+            part.filter(|part| *part > 0.0).map(|part| room / part)
+        };
+        self.bars.iter().zip(parts).filter_map(most).fold(width, f64::min).max(0.0)
     }
 
     /// The length of each bar as a part of the longest.

@@ -45,7 +45,6 @@ impl Rect {
     }
 
     /// Whether `other` lies inside.
-    #[cfg(test)]
     pub(super) fn holds(&self, other: &Self) -> bool {
         let holds = |outer: (f64, f64), inner: (f64, f64)| outer.0 <= inner.0 && inner.1 <= outer.1;
         holds(self.x, other.x) && holds(self.y, other.y)

@@ -22,6 +22,9 @@ const SAME: f64 = 1.5;
 const NEIGHBOUR: f64 = 30.0;
 const CROWD: usize = 3;
 
+/// Kernels of a folder that are listed one by one.
+const LISTED: usize = 3;
+
 /// Height of a name.
 const LINE: f64 = SMALL + 3.0;
 
@@ -170,7 +173,7 @@ impl Roofline {
         let style = Style::new(BODY).anchored(Anchor::End).coloured(Colour::Blue.rgb());
         // Left of the line, at a third of its height, where it is furthest from kernels' names, which lie beneath.
         let third = |a: f64, b: f64| a + (b - a) * 0.62;
-        let at = (third(slope[0].0, slope[1].0) - 12.0, third(slope[0].1, slope[1].1));
+        let at = (third(slope[0].0, slope[1].0) - 18.0, third(slope[0].1, slope[1].1));
         svg.text(at, style, &text);
         sheet.taken.push(style.ground(at, &text));
     }
@@ -279,27 +282,41 @@ impl Sheet {
         }
     }
 
-    /// Places for the names of a group, which comes from the right: one below the other at its right. The lines to the marks
-    /// then cross nowhere.
+    /// Places for the names of a group, which comes from the right: one below the other, right of it and beneath. The lines
+    /// to the marks then do not cross each other, and run through nothing else.
     fn column(&self, group: &[Spot], names: &[String]) -> Option<Vec<Rect>> {
         let style = Style::new(SMALL);
         let widths: Vec<f64> = names.iter().map(|name| style.width(name)).collect();
         let (width, height) = (widths.iter().copied().fold(0.0, f64::max), LINE * names.len() as f64);
         let first = group[0].at;
-        let top = (first.1 + MARK).min(self.plot.y.1 - height - CLEARANCE);
-        let lefts = (0..).map(|i| first.0 + 3.0 * MARK + f64::from(i) * RASTER);
-        let mut blocks = lefts.map(|x| Rect { x: (x, x + width), y: (top, top + height) });
-        let is_free = |block: &Rect| {
-            let grown = block.grown(CLEARANCE);
-            let crosses = |line: &[Point; 2]| grown.touches(line);
-            !(self.taken.iter().any(|taken| taken.overlaps(&grown)) || self.lines.iter().any(crosses))
+        let (left, top) = (first.0 + 3.0 * MARK, (first.1 + MARK).min(self.plot.y.1 - height - CLEARANCE));
+        let steps = |room: f64| 0..=(room / RASTER).max(0.0) as usize;
+        let down = |i: usize| steps(self.plot.y.1 - height - CLEARANCE - top).map(move |j| (i, j));
+        let mut places: Vec<(usize, usize)> = steps(self.plot.x.1 - width - left).flat_map(down).collect();
+        places.sort_by_key(|(i, j)| i + j);
+        let grounds = |(i, j): (usize, usize)| -> Vec<Rect> {
+            let (x, y) = (left + i as f64 * RASTER, top + j as f64 * RASTER);
+            let ground = |(n, width): (usize, &f64)| Rect {
+                x: (x, x + width),
+                y: (y + LINE * n as f64, y + LINE * (n as f64 + 1.0)),
+            };
+            widths.iter().enumerate().map(ground).collect()
         };
-        let block = blocks.by_ref().take_while(|block| block.x.1 <= self.plot.x.1).find(is_free)?;
-        let ground = |(i, width): (usize, &f64)| {
-            let top = top + LINE * i as f64;
-            Rect { x: (block.x.0, block.x.0 + width), y: (top, top + LINE) }
+        places.into_iter().map(grounds).find(|grounds| self.plot.holds(&grounds[0]) && self.are_free(group, grounds))
+    }
+
+    fn are_free(&self, group: &[Spot], grounds: &[Rect]) -> bool {
+        let own: Vec<Rect> = group.iter().map(|spot| around(spot.at)).collect();
+        let is_own = |taken: &Rect| own.iter().any(|own| own.overlaps(taken));
+        let is_clear = |(spot, ground): (&Spot, &Rect)| {
+            let grown = ground.grown(CLEARANCE);
+            let leader = leader(spot.at, ground);
+            let is_in_the_way = |taken: &Rect| taken.overlaps(&grown) || (!is_own(taken) && taken.touches(&leader));
+            let crosses = |line: &[Point; 2]| grown.touches(line) || cross(line, &leader);
+            let meets = |line: &[Point; 2]| grown.touches(line);
+            !(self.taken.iter().any(is_in_the_way) || self.leaders.iter().any(crosses) || self.lines.iter().any(meets))
         };
-        (top >= self.plot.y.0).then(|| widths.iter().enumerate().map(ground).collect())
+        group.iter().zip(grounds).all(is_clear)
     }
 
     /// The free place for `name` that is nearest to its mark at `at`.
@@ -327,7 +344,7 @@ impl Sheet {
         }
         // Nor may the line to its mark run through another text or mark, or across another line.
         let own = around(at);
-        let line = [at, nearest(at, ground)];
+        let line = leader(at, ground);
         let is_through = |taken: &Rect| !taken.overlaps(&own) && taken.touches(&line);
         let is_across = |other: &[Point; 2]| cross(&line, other);
         distance(at, ground) <= LEADER || !(self.taken.iter().any(is_through) || self.leaders.iter().any(is_across))
@@ -335,8 +352,7 @@ impl Sheet {
 
     fn draw_label(&mut self, svg: &mut Svg, at: Point, ground: &Rect, name: &str) {
         if distance(at, ground) > LEADER {
-            let edge = ground.grown(1.0);
-            let line = [at, nearest(at, &Rect { y: middle(&edge), ..edge })];
+            let line = leader(at, ground);
             svg.line(&line, AXIS, 0.7);
             self.leaders.push(line);
         }
@@ -350,10 +366,10 @@ fn around((x, y): Point) -> Rect {
     Rect { x: (x, x), y: (y, y) }.grown(MARK + 1.5)
 }
 
-/// A rectangle's middle height, as a range of nothing.
-fn middle(rect: &Rect) -> (f64, f64) {
-    let middle = (rect.y.0 + rect.y.1) / 2.0;
-    (middle, middle)
+/// The line from a mark to its name: to the nearest point at the name's middle height.
+fn leader(at: Point, ground: &Rect) -> [Point; 2] {
+    let (middle, edge) = ((ground.y.0 + ground.y.1) / 2.0, ground.grown(1.0));
+    [at, nearest(at, &Rect { y: (middle, middle), ..edge })]
 }
 
 /// The point of `ground` nearest to `at`.
@@ -373,22 +389,23 @@ fn distance(at: Point, ground: &Rect) -> f64 {
     (at.0 - near.0).hypot(at.1 - near.1)
 }
 
-/// The names of kernels at one spot: "gemm/1_naive, 2_coalesced"; of many the first, the last and how many.
+/// The names of kernels at one spot, folder by folder: "gemm/1_naive to 8_split_k, epilogue/1_separate, 2_fused".
 fn together(names: &[&str]) -> String {
-    let room = names[0].rsplit_once('/').map_or("", |(room, _)| room);
-    let short = |name: &str| match name.rsplit_once('/') {
-        Some((its, rest)) if its == room => rest.to_owned(),
-        _ => name.to_owned(),
+    let split = |name: &&str| -> (String, String) {
+        name.rsplit_once('/').map_or_else(
+            || (String::new(), (*name).to_owned()),
+            |(folder, rest)| (format!("{folder}/"), rest.to_owned()),
+        )
     };
-    match names {
-        [first] => (*first).to_owned(),
-        [first, rest @ ..] if rest.len() < 3 => {
-            let rest: Vec<String> = rest.iter().map(|name| short(name)).collect();
-            format!("{first}, {}", rest.join(", "))
+    let parts: Vec<(String, String)> = names.iter().map(split).collect();
+    let folder = |part: &[(String, String)]| {
+        let (folder, first) = &part[0];
+        match part {
+            [_, .., (_, last)] if part.len() > LISTED && !folder.is_empty() => format!("{folder}{first} to {last}"),
+            _ => folder.clone() + &part.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", "),
         }
-        [first, .., last] => format!("{first} to {} ({} kernels)", short(last), names.len()),
-        [] => String::new(),
-    }
+    };
+    parts.chunk_by(|a, b| a.0 == b.0).map(folder).collect::<Vec<_>>().join(", ")
 }
 
 /// 66900 as "66 900".
@@ -436,7 +453,7 @@ mod tests {
         for text in ["FP32 67 000 GFLOP/s", "memory 3 350 GB/s", "adam/0", "gather/11", "by the least bytes"] {
             assert!(found.iter().any(|t| t == text), "{text} is not in {found:?}");
         }
-        assert!(found.iter().any(|text| text == "gemm/0_step to 9_step (10 kernels)"));
+        assert!(found.iter().any(|text| text == "gemm/0_step to 9_step"));
         assert!(!svg.contains("no room for"));
         assert_legible(&svg);
     }
@@ -448,6 +465,13 @@ mod tests {
         let svg = roofline(marks.collect()).svg().unwrap();
         assert!(svg.contains("no room for the names of"));
         assert_legible(&svg);
+    }
+
+    #[test]
+    fn kernels_at_one_spot_are_named_folder_by_folder() {
+        let names = ["gemm/1_a", "gemm/2_b", "gemm/3_c", "gemm/4_d", "epilogue/1_e", "epilogue/2_f", "adam"];
+        assert_eq!(together(&names), "gemm/1_a to 4_d, epilogue/1_e, 2_f, adam");
+        assert_eq!(together(&["adam"]), "adam");
     }
 
     #[test]

@@ -305,7 +305,7 @@ fn picture(ceilings: &Ceilings, rows: &[Row]) -> Roofline {
     let moved = |row: &Row| row.moved.as_ref().map(|bound| mark(row, bound.intensity, bound.gflops, true));
     let timed = |row: &Row| row.gflops.map(|rate| mark(row, row.least.intensity, rate, true));
     // A kernel that moves about the least has one mark.
-    let differs = |row: &&Row| row.moved.as_ref().is_none_or(|bound| 1.1 * bound.intensity < row.least.intensity);
+    let differs = |row: &&Row| row.moved.as_ref().is_none_or(|bound| 1.6 * bound.intensity < row.least.intensity);
     let mut marks: Vec<Mark> = rows.iter().filter_map(|row| moved(row).or_else(|| timed(row))).collect();
     marks.extend(rows.iter().filter(differs).map(|row| mark(row, row.least.intensity, row.least.gflops, false)));
     let solid = if rows.iter().any(|row| row.gflops.is_some()) {

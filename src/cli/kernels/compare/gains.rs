@@ -62,12 +62,16 @@ fn of_counts(before: &Counted, after: &Counted, multiprocessors: u32) -> Vec<Gai
         less(before.moved_of_least, after.moved_of_least, |now, was| {
             format!("{now} times the least bytes move, not {was}")
         }),
-        less(before.launches as f64, after.launches as f64, |now, was| format!("{now} launches, not {was}")),
+        less(before.launches as f64, after.launches as f64, |now, was| {
+            format!("{now} {}, not {was}", if now == "1" { "launch" } else { "launches" })
+        }),
         less(before.bank_conflicts as f64, after.bank_conflicts as f64, |now, was| {
             format!("{now} bank conflicts, not {was}")
         }),
         more(before.active_lanes, after.active_lanes, |now, was| format!("{now} of 32 lanes are active, not {was}")),
-        less(before.barriers, after.barriers, |now, was| format!("a warp waits at {now} barriers, not {was}")),
+        less(before.barriers, after.barriers, |now, was| {
+            format!("a warp waits at {now} {}, not {was}", if now == "1" { "barrier" } else { "barriers" })
+        }),
         more(100.0 * before.occupancy, 100.0 * after.occupancy, |now, was| {
             format!("{now} % of a multiprocessor's warps fit at once, not {was} %")
         }),
