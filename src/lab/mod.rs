@@ -9,8 +9,10 @@ mod cases;
 pub mod catalogue;
 pub mod ceilings;
 mod error;
+pub mod facts;
 pub mod gpus;
 pub mod header;
+pub mod measure;
 mod products;
 pub mod staircase;
 

@@ -97,8 +97,9 @@ impl Bars {
         if self.rows.is_empty() || self.panels.is_empty() {
             return Err(Error::Empty);
         }
-        for Panel { title, bars, .. } in self.panels.iter().filter(|panel| panel.bars.len() != self.rows.len()) {
-            return Err(Error::Ragged { panel: title.clone(), bars: bars.len(), rows: self.rows.len() });
+        if let Some(panel) = self.panels.iter().find(|panel| panel.bars.len() != self.rows.len()) {
+            let (bars, rows) = (panel.bars.len(), self.rows.len());
+            return Err(Error::Ragged { panel: panel.title.clone(), bars, rows });
         }
         let mut svg = Svg::default();
         let names = self.rows.iter().map(|row| Style::new(BODY).width(&row.name)).fold(0.0, f64::max);

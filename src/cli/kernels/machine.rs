@@ -121,7 +121,7 @@ impl Machine {
         }
     }
 
-    /// Whether softcuda takes the place of a GPU.
+    /// Whether it is softcuda.
     pub fn is_software(&self) -> bool {
         self.emulator.is_some()
     }

@@ -172,7 +172,7 @@ impl Roof {
             work,
             least: bound(work.bytes),
             moved: step.counts.as_ref().map(|counted| bound(counted.bytes_moved)),
-            gflops: step.times.map(|times| times.gflops),
+            gflops: step.times.map(|times| times.gflop_per_second),
         }))
     }
 

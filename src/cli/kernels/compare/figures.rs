@@ -4,6 +4,7 @@ use serde::Serialize;
 use softcuda::counts::{AccessKind, LaunchCounts};
 
 use crate::lab::case::{Agreement, Work};
+use crate::lab::measure::Measured;
 
 /// What instructions are counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -135,31 +136,6 @@ fn units(fmas: u64, work: Work, elements: Option<usize>) -> (Unit, f64) {
     }
 }
 
-/// What a GPU's clock says of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Timed {
-    /// Microseconds: the median of the runs.
-    pub median_us: f64,
-    /// The shortest.
-    pub min_us: f64,
-    /// The longest.
-    pub max_us: f64,
-    /// GFLOP/s at the median.
-    pub gflops: f64,
-    /// GB/s at the median, of the bytes that must move at least.
-    pub gbytes: f64,
-}
-
-impl Timed {
-    /// Of some runs; None of none.
-    pub fn new(mut seconds: Vec<f64>, work: Work) -> Option<Self> {
-        seconds.sort_by(f64::total_cmp);
-        let (min, median, max) = (seconds.first()?, seconds.get(seconds.len() / 2)?, seconds.last()?);
-        let [min_us, median_us, max_us] = [min, median, max].map(|seconds| 1e6 * seconds);
-        Some(Self { median_us, min_us, max_us, gflops: work.flop / median / 1e9, gbytes: work.bytes / median / 1e9 })
-    }
-}
-
 /// What came of a step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Step {
@@ -174,7 +150,7 @@ pub struct Step {
     /// On softcuda.
     pub counts: Option<Counted>,
     /// On a GPU.
-    pub times: Option<Timed>,
+    pub times: Option<Measured>,
     /// What it gained over the step before, in figures of this run.
     pub gain: Option<String>,
 }
@@ -255,13 +231,5 @@ mod tests {
         assert_eq!((counted.unit, counted.instructions), (Unit::Product, 3000.0 / 1024.0));
         let counted = Counted::new(&[launch()], WORK, Some(100)).unwrap();
         assert_eq!((counted.unit, counted.instructions), (Unit::Element, 30.0));
-    }
-
-    #[test]
-    fn times_are_told_by_their_median() {
-        let timed = Timed::new(vec![3e-6, 1e-6, 2e-6], WORK).unwrap();
-        assert_eq!((timed.min_us, timed.median_us, timed.max_us), (1.0, 2.0, 3.0));
-        assert!((timed.gflops - 1.024).abs() < 1e-9 && (timed.gbytes - 0.5).abs() < 1e-9);
-        assert_eq!(Timed::new(Vec::new(), WORK), None);
     }
 }

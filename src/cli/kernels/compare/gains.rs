@@ -1,6 +1,7 @@
 //! What a step gained over the one before, told in the figures of this run.
 
-use super::figures::{Counted, Step, Timed, Unit, Widest};
+use super::figures::{Counted, Step, Unit, Widest};
+use crate::lab::measure::Measured;
 
 /// A figure that is this many times better is a gain.
 const LEAST: f64 = 1.1;
@@ -48,10 +49,11 @@ fn of_step(before: &Step, after: &Step, multiprocessors: u32) -> Option<String> 
     })
 }
 
-fn of_times(before: &Timed, after: &Timed) -> String {
-    let ratio = before.median_us / after.median_us;
+fn of_times(before: &Measured, after: &Measured) -> String {
+    let [before, after] = [before, after].map(|measured| 1e6 * measured.hot.median);
+    let ratio = before / after;
     let (times, way) = if ratio >= 1.0 { (ratio, "faster") } else { (1.0 / ratio, "slower") };
-    format!("{times:.2} times {way}: {:.1} us, not {:.1}", after.median_us, before.median_us)
+    format!("{times:.2} times {way}: {after:.1} us, not {before:.1}")
 }
 
 /// Every figure that can be compared, in the order in which equal gains are told.
@@ -151,6 +153,7 @@ pub fn short(value: f64) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::lab::measure::Spread;
 
     const COLUMN: Widest = Widest { sectors: 32.0, least: 4.0 };
     const ROW: Widest = Widest { sectors: 4.0, least: 4.0 };
@@ -246,8 +249,11 @@ mod tests {
 
     #[test]
     fn on_a_gpu_gains_are_times() {
-        let timed = |median_us| Timed { median_us, min_us: 0.0, max_us: 0.0, gflops: 0.0, gbytes: 0.0 };
-        let step = |median| Step { times: Some(timed(median)), ..step("a", counted()) };
+        let timed = |microseconds: f64| {
+            let hot = Spread::of(vec![1e-6 * microseconds]);
+            Measured { hot, cold: hot, gflop_per_second: 0.0, gb_per_second: 0.0 }
+        };
+        let step = |microseconds| Step { times: Some(timed(microseconds)), ..step("a", counted()) };
         assert_eq!(of_step(&step(100.0), &step(40.0), 108).unwrap(), "2.50 times faster: 40.0 us, not 100.0");
         assert_eq!(of_step(&step(40.0), &step(100.0), 108).unwrap(), "2.50 times slower: 100.0 us, not 40.0");
     }

@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use self::figures::{Counted, Step, Timed};
+use self::figures::{Counted, Step};
 use self::table::Table;
 use super::machine::{Machine, Where};
 use crate::backend::cuda::gemm::Size;
@@ -19,13 +19,10 @@ use crate::cli::{Error, display};
 use crate::files::write_atomically;
 use crate::lab;
 use crate::lab::catalogue::{self, Axis, Staircase};
+use crate::lab::measure::measure;
 
 /// Extents of a product that is compared where no others are given: seconds on softcuda.
 const SQUARE: Size = Size { m: 512, n: 512, k: 512 };
-
-/// Runs on a GPU, after some that are not timed.
-const REPETITIONS: usize = 30;
-const WARM_UP: usize = 5;
 
 /// Options of `kernels compare`.
 #[derive(Args, Clone, Debug)]
@@ -166,8 +163,7 @@ pub(super) fn run_step(name: &str, size: Size, machine: &mut Machine) -> Result<
     step.counts = Counted::new(&launches, case.work, elements);
     if step.counts.is_none() {
         let placed = machine.bench.place(&case)?;
-        let seconds = machine.bench.time(&placed, WARM_UP + REPETITIONS, || Ok(()))?;
-        step.times = Timed::new(seconds.into_iter().skip(WARM_UP).collect(), case.work);
+        step.times = Some(measure(&machine.bench, &placed, case.work)?);
     }
     Ok(step)
 }

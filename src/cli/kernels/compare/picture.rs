@@ -1,8 +1,9 @@
 //! The staircase as a picture: bars for a file, and the two that tell most for a terminal.
 
-use super::figures::{Counted, Step, Timed, Unit};
+use super::figures::{Counted, Step, Unit};
 use super::gains::short;
 use super::table::{percent, widest as widest_label};
+use crate::lab::measure::Measured;
 use crate::plot::bars::{Bar, Bars, Panel, Row};
 use crate::plot::curves::{Colour, Scale};
 use crate::plot::touched::{Load, Touched};
@@ -109,25 +110,25 @@ fn of_counts(first: &Counted) -> Vec<Quantity<Counted>> {
     all
 }
 
-fn of_times() -> Vec<Quantity<Timed>> {
+fn of_times() -> Vec<Quantity<Measured>> {
     vec![
         Quantity {
             title: "time".to_owned(),
             note: "us, median, log scale; less is better",
             scale: Scale::Log,
             colour: Colour::Blue,
-            value: |timed| timed.median_us,
+            value: |measured| 1e6 * measured.hot.median,
             useful: None,
-            label: |timed| short(timed.median_us),
+            label: |measured| short(1e6 * measured.hot.median),
         },
         Quantity {
             title: "GFLOP/s".to_owned(),
             note: "at the median; more is better",
             scale: Scale::Linear,
             colour: Colour::Green,
-            value: |timed| timed.gflops,
+            value: |measured| measured.gflop_per_second,
             useful: None,
-            label: |timed| format!("{:.0}", timed.gflops),
+            label: |measured| format!("{:.0}", measured.gflop_per_second),
         },
     ]
 }
@@ -165,7 +166,7 @@ pub fn for_terminal(steps: &[Step]) -> String {
         return rows(title, steps, sectors, None) + "\n" + &rows("FMA among all instructions", steps, share, Some(1.0));
     }
     let rate = |step: &Step| {
-        let rate = step.times.as_ref()?.gflops;
+        let rate = step.times.as_ref()?.gflop_per_second;
         Some(Line { value: rate, useful: rate, label: format!("{rate:.0}") })
     };
     rows("GFLOP/s", steps, rate, None)

@@ -1,7 +1,8 @@
 //! The staircase as a table, for a terminal or in Markdown.
 
-use super::figures::{Counted, Step, Timed, Widest};
+use super::figures::{Counted, Step, Widest};
 use super::gains::short;
+use crate::lab::measure::Measured;
 
 /// A column: its heading, and what stands in it for a step that ran.
 struct Column {
@@ -125,15 +126,16 @@ fn of_counts(first: &Counted) -> Vec<Column> {
 }
 
 fn of_times() -> Vec<Column> {
-    let column = |heading: &str, value: fn(&Timed) -> String| Column {
+    let column = |heading: &str, value: fn(&Measured) -> String| Column {
         heading: heading.to_owned(),
         value: Box::new(move |step| step.times.as_ref().map_or_else(String::new, value)),
     };
     vec![
-        column("median\nus", |timed| format!("{:.1}", timed.median_us)),
-        column("min .. max\nus", |timed| format!("{:.1} .. {:.1}", timed.min_us, timed.max_us)),
-        column("GFLOP/s", |timed| format!("{:.0}", timed.gflops)),
-        column("GB/s", |timed| format!("{:.0}", timed.gbytes)),
+        column("hot, us", |measured| format!("{:.1}", 1e6 * measured.hot.median)),
+        column("min .. max", |measured| format!("{:.1} .. {:.1}", 1e6 * measured.hot.min, 1e6 * measured.hot.max)),
+        column("cold, us", |measured| format!("{:.1}", 1e6 * measured.cold.median)),
+        column("GFLOP/s\nhot", |measured| format!("{:.0}", measured.gflop_per_second)),
+        column("GB/s\ncold", |measured| format!("{:.0}", measured.gb_per_second)),
     ]
 }
 
