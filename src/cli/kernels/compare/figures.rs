@@ -40,7 +40,7 @@ pub struct Widest {
 impl Widest {
     fn of(launches: &[LaunchCounts], kind: AccessKind) -> Self {
         let widest = |counts: &LaunchCounts| {
-            let traffic = counts.widest(kind)?.traffic;
+            let traffic = counts.widest(kind)?.widest;
             Some(Self { sectors: traffic.per_request(), least: traffic.least as f64 / traffic.requests.max(1) as f64 })
         };
         let of_each = launches.iter().filter_map(widest);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn access(line: u32, kind: AccessKind, traffic: Traffic) -> Access {
-        Access { file: "kernel.cu".to_owned(), line, kind, traffic }
+        Access { file: "kernel.cu".to_owned(), line, kind, traffic, widest: traffic }
     }
 
     fn launch() -> LaunchCounts {
