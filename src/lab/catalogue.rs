@@ -419,7 +419,7 @@ mod tests {
     fn names_that_are_like_it_are_told() {
         assert_eq!(near("split_k"), "; did you mean gemm/8_split_k?");
         assert_eq!(near("naiv"), "; did you mean gemm/1_naive?");
-        assert_eq!(near("adma"), "; did you mean adam?");
+        assert_eq!(near("adma"), "; did you mean adam, ceiling/fma?");
         assert_eq!(near("sigmod"), "; did you mean sigmoid?");
         assert_eq!(near("gemm/1_niave.cu"), "; did you mean gemm/1_naive?");
         assert_eq!(near("gemm").matches("gemm/").count(), MOST_NEAR);

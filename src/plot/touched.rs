@@ -50,6 +50,12 @@ impl Load {
         self.sectors().len()
     }
 
+    /// How many times more than would do.
+    pub fn excess(&self) -> f64 {
+        let asked = self.sectors().values().flatten().filter(|asked| **asked).count() as u64 * WORD;
+        self.touched() as f64 / asked.div_ceil(SECTOR).max(1) as f64
+    }
+
     /// "lanes go along a row: 128 bytes asked for lie in 4 sectors, so 128 bytes move, and not one in vain".
     pub fn sentence(&self) -> String {
         let sectors = self.sectors();
@@ -143,6 +149,7 @@ mod tests {
     fn a_column_touches_a_sector_a_lane_and_a_row_one_for_eight_lanes() {
         assert_eq!([load(2048, 4).touched(), load(4, 4).touched(), load(16, 16).touched()], [32, 4, 16]);
         assert_eq!(load(0, 4).touched(), 1, "all lanes the same word");
+        assert_eq!([load(2048, 4).excess(), load(4, 4).excess(), load(0, 4).excess()], [8.0, 1.0, 1.0]);
         let off = Load { addresses: (0..32).map(|lane| 4 + 4 * lane).collect(), ..load(4, 4) };
         assert_eq!(off.touched(), 5, "a row that does not begin at a sector");
     }

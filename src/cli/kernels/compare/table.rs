@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_plain_table_is_aligned_and_tells_why_a_step_is_missing() {
-        let want = "                 sectors\nstep         widest load   FMA\n-----------------------------\n\
+        let want = "                 sectors\nstep         widest load   FMA\n------------------------------\n\
                     1_naive               32  12 %\n2_coalesced            4  12 %\n9_tf32       needs sm_80\n";
         assert_eq!(table().plain(), want);
     }
