@@ -334,7 +334,7 @@ const FUSED: &str = "\
 ";
 
 /// Parameters of the variational autoencoder.
-const PARAMETERS: usize = 1_109_984;
+const PARAMETERS: usize = 1_189_984;
 
 /// All kernels: the staircases, then the others by name.
 pub const ENTRIES: &[Entry] = &[
@@ -405,6 +405,14 @@ pub const ENTRIES: &[Entry] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::weights::layout_of;
+    use crate::nn::{Dims, Kind};
+
+    #[test]
+    fn adam_usually_updates_the_variational_autoencoder() {
+        let dims = Dims { input: 784, hidden: 400, latent: 200 };
+        assert_eq!(layout_of(Kind::Variational, dims).len(), PARAMETERS);
+    }
 
     #[test]
     fn a_distance_counts_letters_changed_added_and_taken_away() {

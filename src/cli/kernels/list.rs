@@ -16,7 +16,7 @@ pub struct List {
 }
 
 /// Width of the columns: name, what, cost, bound.
-const WIDTHS: [usize; 4] = [23, 40, 38, 13];
+const WIDTHS: [usize; 4] = [23, 50, 28, 13];
 
 impl List {
     /// Lists the kernels.
