@@ -6,7 +6,9 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use latent::backend::cpu::Cpu;
-use latent::backend::cuda::Cuda;
+use latent::backend::cuda::compile::Compiler;
+use latent::backend::cuda::gemm::Size;
+use latent::backend::cuda::{Cuda, device};
 use latent::backend::{
     Activation, Backend, Hyperparameters, InputGradient, Linear, NEGATIVE_SLOPE, Precision, Step, Sums,
 };
@@ -16,7 +18,8 @@ use serde::Serialize;
 
 use crate::bench::{Machine, counted};
 use crate::oracle::{self, relative_error, uniform, widen, within};
-use crate::{BATCH, DIMS, Failure, harness, layers, posterior, steps};
+use crate::staircase_device::Device;
+use crate::{BATCH, DIMS, Failure, harness, layers, posterior, steps, tails};
 
 /// Steps whose losses are compared on a real device, and in a rehearsal, which is to take a few minutes on two cores.
 const STEPS: [usize; 2] = [20, 8];
@@ -89,6 +92,23 @@ pub fn all(machine: &Machine, precision: Precision, reference: &Reference) -> Ve
     if machine.software.is_some() {
         checks.check("a step is one launch of a graph", || one_launch_a_step(machine, cuda()?, pixels));
     }
+    checks.done
+}
+
+/// Holds every step of the staircase of products against exact sums and f64, at all tails and odd shapes; in a rehearsal, which
+/// the tests precede, at a few.
+pub fn staircase(machine: &Machine) -> Vec<Check> {
+    let sizes: Vec<Size> = if machine.software.is_some() { tails::LONG.to_vec() } else { tails::sizes().collect() };
+    let mut checks = Checks { precision: Precision::Fp32, done: Vec::new() };
+    let mut check = |name, body: fn(&mut Device<'_>, Vec<Size>)| {
+        checks.check(name, || {
+            let compiler = Compiler::new(machine.info.compute_capability);
+            body(&mut Device::new(machine.software.as_ref(), device::open()?, compiler), sizes.clone());
+            Ok(format!("{} sizes", sizes.len()))
+        });
+    };
+    check("every step of the staircase is exact on integers", tails::exact_on_integers);
+    check("every step of the staircase agrees with f64", tails::near_f64);
     checks.done
 }
 

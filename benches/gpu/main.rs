@@ -28,9 +28,20 @@ mod oracle;
 #[allow(clippy::unwrap_used, reason = "test bodies may panic")]
 #[path = "../../tests/operations/posterior.rs"]
 mod posterior;
+#[allow(clippy::unwrap_used, dead_code, reason = "test bodies may panic; the tests of products take more of it")]
+#[path = "../../tests/gemm/problem.rs"]
+mod problem;
+#[path = "../../tests/gemm/rounding.rs"]
+mod rounding;
+#[allow(clippy::unwrap_used, dead_code, reason = "test bodies may panic; the tests on softcuda count as well")]
+#[path = "../../tests/staircase/device.rs"]
+mod staircase_device;
 #[allow(clippy::unwrap_used, reason = "test bodies may panic")]
 #[path = "../../tests/operations/steps.rs"]
 mod steps;
+#[allow(dead_code, reason = "the tests on softcuda look at the extents as well")]
+#[path = "../../tests/staircase/tails.rs"]
+mod tails;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -83,6 +94,7 @@ fn run(machine: &Machine) -> Result<bool, Failure> {
     let mut report = Report::new(Setting { device, ..Setting::here(&Options::default()) });
     let precisions = precisions(machine, &mut report)?;
     let reference = Reference::new(machine, &pixels)?;
+    report.checks.extend(checks::staircase(machine));
     for precision in &precisions {
         report.checks.extend(checks::all(machine, *precision, &reference));
     }

@@ -1,7 +1,8 @@
 //! What known GPUs do at most.
 //!
-//! Rates are those of NVIDIA's data sheets and white papers, at the boost clock and without structured sparsity; of GeForce
-//! products tensor cores' with accumulation in float32.
+//! Rates are those that NVIDIA publishes in the documents named below, at the boost clock and without structured sparsity; of
+//! GeForce products tensor cores' with accumulation in float32. They were taken as other pages quote them, not from the documents
+//! themselves, which were not at hand.
 
 /// A GPU's ceilings.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]

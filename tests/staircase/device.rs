@@ -1,49 +1,38 @@
-//! Steps of the staircase, compiled and launched on a device in software that checks every access.
+//! Steps of the staircase, compiled and launched: on a device in software, whose checks see every access, or on a GPU.
 
-use crate::emulated;
 use crate::problem::{Output, Problem};
 use cudarc::driver::{CudaFunction, CudaSlice, DevicePtr, LaunchConfig, PushKernelArg};
-use cudarc::nvrtc::Ptx;
 use latent::backend::cuda::compile::{Compiler, Source};
 use latent::backend::cuda::device::{self, Opened};
 use latent::backend::cuda::gemm::{Epilogue, Layout, Product, Size};
 use latent::lab::staircase::{Step, StepLaunch};
+use softcuda::Library;
 use softcuda::counts::LaunchCounts;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Floats on either side of C that no kernel may write: a sector.
 const GUARD: usize = 8;
 
 /// The device, and what was loaded on it.
-pub struct Device {
+pub struct Device<'a> {
+    /// The software driver, where it is one's device.
+    library: Option<&'a Library>,
     opened: Opened,
     compiler: Compiler,
     functions: HashMap<Source, CudaFunction>,
     counted: HashMap<(Step, Size), LaunchCounts>,
 }
 
-/// The device, for one test at a time: counts and reports are the process's. `None`, and a line that says so, without NVRTC.
-pub fn device() -> Option<MutexGuard<'static, Device>> {
-    static DEVICE: OnceLock<Option<Mutex<Device>>> = OnceLock::new();
-    let device = DEVICE.get_or_init(|| emulated::has_compiler().then(|| Mutex::new(Device::open())));
-    device.as_ref().map(|device| device.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-impl Device {
-    fn open() -> Device {
-        emulated::driver(&emulated::checked());
-        let opened = device::open().unwrap();
-        let search = nvrtc::Search::of_this_process();
-        let compiler = Compiler::with(opened.info.compute_capability, emulated::cache(), search);
-        Device { opened, compiler, functions: HashMap::new(), counted: HashMap::new() }
+impl<'a> Device<'a> {
+    /// The device that was opened, with kernels from `compiler`.
+    pub fn new(library: Option<&'a Library>, opened: Opened, compiler: Compiler) -> Self {
+        Device { library, opened, compiler, functions: HashMap::new(), counted: HashMap::new() }
     }
 
     fn function(&mut self, source: &Source, entry: &str) -> CudaFunction {
         let load = || {
-            let ptx = self.compiler.image(source).unwrap().ptx;
-            let module = self.opened.stream.context().load_module(Ptx::from_src(ptx)).unwrap();
-            module.load_function(entry).unwrap()
+            let image = self.compiler.image(source).unwrap();
+            device::load(&self.opened, &image).unwrap().load_function(entry).unwrap()
         };
         self.functions.entry(source.clone()).or_insert_with(load).clone()
     }
@@ -61,6 +50,12 @@ impl Device {
         unsafe { self.opened.stream.alloc(count.max(1)) }.unwrap()
     }
 
+    /// The steps that the device can do.
+    pub fn steps(&self) -> Vec<Step> {
+        let capability = self.opened.info.compute_capability;
+        Step::ALL.into_iter().filter(|step| step.oldest_capability() <= capability).collect()
+    }
+
     /// What a step makes of a problem, at odd addresses where it allows them.
     pub fn multiply(&mut self, step: Step, problem: &Problem) -> Output {
         let launch = step.launch(problem.size);
@@ -74,12 +69,13 @@ impl Device {
         }
         let problem = Problem::of_reals(size, Layout::Nn, Epilogue::Plain);
         let (_, counts) = self.launch(&step.launch(size), &problem, 0);
+        let counts = counts.unwrap();
         self.counted.insert((step, size), counts.clone());
         counts
     }
 
     /// Carries out a launch on a problem; operands start `shift` floats after an address of 16 bytes.
-    pub fn launch(&mut self, launch: &StepLaunch, problem: &Problem, shift: usize) -> (Output, LaunchCounts) {
+    pub fn launch(&mut self, launch: &StepLaunch, problem: &Problem, shift: usize) -> (Output, Option<LaunchCounts>) {
         let function = self.function(&launch.source, launch.entry);
         let size = problem.size;
         let ((_a, a), (_b, b)) = (self.upload(&problem.a, shift), self.upload(&problem.b, shift));
@@ -109,17 +105,16 @@ impl Device {
         (Output { c: c.to_vec(), partial: Vec::new(), bias_gradient: Vec::new(), suspect: None }, counts)
     }
 
-    fn enqueue(&self, launch: &StepLaunch, function: &CudaFunction, product: &Product) -> LaunchCounts {
-        let library = emulated::driver(&emulated::checked());
-        library.reset_counts().unwrap();
+    fn enqueue(&self, launch: &StepLaunch, function: &CudaFunction, product: &Product) -> Option<LaunchCounts> {
+        self.library.inspect(|library| library.reset_counts().unwrap());
         let (grid_dim, block_dim) = ((launch.grid, 1, 1), (launch.block, 1, 1));
         let mut builder = self.opened.stream.launch_builder(function);
         builder.arg(product);
         // SAFETY: the kernel takes this product, whose buffers have the sizes that it is told.
         unsafe { builder.launch(LaunchConfig { grid_dim, block_dim, shared_mem_bytes: 0 }) }.unwrap();
         let done = self.opened.stream.synchronize();
-        let reports = library.reports().unwrap();
+        let reports = self.library.map_or(Vec::new(), |library| library.reports().unwrap());
         assert!(done.is_ok() && reports.is_empty(), "{launch:?} {:?}: {done:?} {reports:#?}", product.size());
-        library.launches().unwrap().pop().unwrap()
+        self.library.map(|library| library.launches().unwrap().pop().unwrap())
     }
 }

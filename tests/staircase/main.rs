@@ -5,7 +5,6 @@
 
 mod compiled;
 mod counts;
-mod device;
 #[path = "../emulated/mod.rs"]
 mod emulated;
 #[allow(dead_code, reason = "the problems are those of the products with every epilogue")]
@@ -13,29 +12,32 @@ mod emulated;
 mod problem;
 #[path = "../gemm/rounding.rs"]
 mod rounding;
+#[path = "device.rs"]
+mod staircase_device;
+mod tails;
 
-use device::device;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use latent::backend::cuda::compile::Compiler;
+use latent::backend::cuda::device as driver;
 use latent::backend::cuda::gemm::{Epilogue, Layout, Size};
 use latent::lab::staircase::Step;
 use problem::Problem;
+use staircase_device::Device;
+use tails::{EXTENTS, sizes};
 
-const EXTENTS: [usize; 13] = [1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 127, 128, 130];
-
-/// Sums long enough to be cut among several blocks, ragged and whole.
-const LONG: [Size; 4] = [
-    Size { m: 1, n: 1, k: 1000 },
-    Size { m: 33, n: 7, k: 777 },
-    Size { m: 100, n: 64, k: 784 },
-    Size { m: 65, n: 132, k: 400 },
-];
-
-/// Every pair of extents of C, each with one of the sum's, so that every extent of the sum meets every other extent; and the long
-/// sums.
-fn sizes() -> impl Iterator<Item = Size> {
-    let count = EXTENTS.len();
-    let pairs = (0..count).flat_map(move |i| (0..count).map(move |j| (i, j)));
-    let with = |(i, j): (usize, usize)| Size { m: EXTENTS[i], n: EXTENTS[j], k: EXTENTS[(i + 2 * j) % EXTENTS.len()] };
-    pairs.map(with).chain(LONG)
+/// The device, for one test at a time: counts and reports are the process's. `None`, and a line that says so, without NVRTC.
+fn device() -> Option<MutexGuard<'static, Device<'static>>> {
+    static DEVICE: OnceLock<Option<Mutex<Device<'static>>>> = OnceLock::new();
+    let open = || {
+        let library = emulated::driver(&emulated::checked());
+        let opened = driver::open().unwrap();
+        let search = nvrtc::Search::of_this_process();
+        let compiler = Compiler::with(opened.info.compute_capability, emulated::cache(), search);
+        Mutex::new(Device::new(Some(library), opened, compiler))
+    };
+    let device = DEVICE.get_or_init(|| emulated::has_compiler().then(open));
+    device.as_ref().map(|device| device.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 #[test]
@@ -48,33 +50,16 @@ fn every_extent_meets_every_other() {
     }
 }
 
-/// The problem as the step multiplies it: tensor cores round the operands.
-fn rounded(step: Step, problem: Problem) -> Problem {
-    match step {
-        Step::Tf32 => problem.rounded(rounding::to_tf32),
-        Step::Bf16 => problem.rounded(rounding::to_bf16),
-        _ => problem,
-    }
-}
-
 #[test]
 fn every_step_is_exact_on_integers_at_any_size() {
     let Some(mut device) = device() else { return };
-    for size in sizes() {
-        let problem = Problem::of_integers(size, Layout::Nn, Epilogue::Plain);
-        for step in Step::ALL {
-            problem.check(&device.multiply(step, &problem), true);
-        }
-    }
+    tails::exact_on_integers(&mut device, sizes());
 }
 
 #[test]
 fn every_step_agrees_with_f64_at_any_size() {
     let Some(mut device) = device() else { return };
-    for (size, step) in sizes().flat_map(|size| Step::ALL.map(|step| (size, step))) {
-        let problem = rounded(step, Problem::of_reals(size, Layout::Nn, Epilogue::Plain));
-        problem.check(&device.multiply(step, &problem), false);
-    }
+    tails::near_f64(&mut device, sizes());
 }
 
 #[test]
