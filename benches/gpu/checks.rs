@@ -14,8 +14,7 @@ use latent::nn::{Autoencoder, VanillaAE, VariationalAE};
 use latent::noise::Stream;
 use serde::Serialize;
 
-use crate::figure::counted;
-use crate::machine::Machine;
+use crate::bench::{Machine, counted};
 use crate::oracle::{self, relative_error, uniform, widen, within};
 use crate::{BATCH, DIMS, Failure, harness, layers, posterior, steps};
 

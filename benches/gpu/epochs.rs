@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use latent::backend::cuda::Cuda;
 use latent::backend::{Backend, Hyperparameters, Precision, Sums};
-use latent::nn::{Autoencoder, VariationalAE};
+use latent::nn::{Autoencoder, Kind, VariationalAE};
 use serde::Serialize;
 
-use crate::figure::{Counts, Quantity, Spread, counted};
-use crate::machine::Machine;
+use crate::bench::work::training_flop;
+use crate::bench::{Counts, Machine, Quantity, Spread, Unit, counted};
 use crate::{BATCH, DIMS, Failure};
 
 /// Steps that are timed one by one, fewer than an epoch has, and epochs.
@@ -41,7 +41,7 @@ pub struct Training {
 /// A loss was not finite, or the device failed.
 pub fn measure(machine: &Machine, cuda: Cuda, precision: Precision, pixels: &[u8]) -> Result<Training, Failure> {
     let mut run = Run::new(cuda, pixels)?;
-    let flop = Quantity::new(step_flop(), "FLOP");
+    let flop = Quantity::new(training_flop(Kind::Variational), Unit::Flop);
     let blank = Training {
         precision,
         flop,
@@ -65,7 +65,7 @@ pub fn measure(machine: &Machine, cuda: Cuda, precision: Precision, pixels: &[u8
     let step = run.step_times()?;
     let epoch = run.epoch_times()?;
     let images = (run.order.len() as f64) / (epoch.median / 1e6);
-    let images_per_second = Some(Quantity::new(images, "images/s"));
+    let images_per_second = Some(Quantity::new(images, Unit::ImageRate));
     Ok(Training { step: Some(step), epoch: Some(epoch), images_per_second, ..blank })
 }
 
@@ -147,12 +147,4 @@ impl Run {
             Err(format!("training went wrong: BCE {bce}, KL {kl} over {images} images").into())
         }
     }
-}
-
-/// Floating-point operations of the products of one step: forward, weight gradients, and input gradients of all layers but the first.
-fn step_flop() -> f64 {
-    let latent::nn::Dims { input, hidden, latent } = DIMS;
-    let first = input * hidden;
-    let others = hidden * hidden + hidden * 2 * latent + latent * hidden + hidden * hidden + hidden * input;
-    (2 * BATCH * (2 * first + 3 * others)) as f64
 }

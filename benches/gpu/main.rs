@@ -8,14 +8,14 @@
 
 mod checks;
 mod epochs;
-mod figure;
-mod machine;
 mod operations;
 mod peaks;
 mod probes;
 mod pytorch;
 mod report;
 
+#[path = "../harness/mod.rs"]
+mod bench;
 #[allow(clippy::unwrap_used, reason = "test bodies may panic")]
 #[path = "../../tests/operations/harness.rs"]
 mod harness;
@@ -37,22 +37,16 @@ use std::process::ExitCode;
 
 use latent::backend::Precision;
 use latent::data::DatasetName;
-use latent::nn::Dims;
 use nvrtc::Nvrtc;
 
 use checks::Reference;
+
+use bench::work::{BATCH, DIMS};
+use bench::{Failure, Machine, Options, Setting, setting};
 use harness::{UNTOUCHED, bits, input, output, result, some_sums, training};
-use machine::Machine;
 use peaks::Peaks;
 use probes::Probes;
-use report::{Report, Setting};
-
-/// The tutorial's layers and batch.
-const DIMS: Dims = Dims { input: 784, hidden: 400, latent: 200 };
-const BATCH: usize = 100;
-
-/// Why the benchmark cannot go on; the message is all that matters.
-type Failure = Box<dyn std::error::Error>;
+use report::Report;
 
 fn main() -> ExitCode {
     match options().and_then(|emulated| run(&Machine::find(emulated)?)) {
@@ -85,7 +79,8 @@ fn run(machine: &Machine) -> Result<bool, Failure> {
     println!("{}, compute capability {major}.{minor}", machine.info.name);
     let nvrtc = Nvrtc::find()?;
     let pixels = DatasetName::Digits.load("data".as_ref(), 1)?.train.images.into_pixels();
-    let mut report = Report::new(Setting::new(machine, nvrtc.version()));
+    let device = Some(setting::Device::new(machine, nvrtc.version()));
+    let mut report = Report::new(Setting { device, ..Setting::here(&Options::default()) });
     let precisions = precisions(machine, &mut report)?;
     let reference = Reference::new(machine, &pixels)?;
     for precision in &precisions {

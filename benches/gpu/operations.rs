@@ -9,8 +9,7 @@ use latent::nn::{Dims, Kind};
 use latent::noise::Stream;
 use serde::Serialize;
 
-use crate::figure::{Counts, Quantity, Spread, counted};
-use crate::machine::Machine;
+use crate::bench::{Counts, Machine, Quantity, Spread, Unit, counted};
 use crate::peaks::Peaks;
 use crate::probes::Probes;
 use crate::{BATCH, DIMS, Failure};
@@ -261,8 +260,8 @@ impl Row {
             operation,
             precision,
             kernel: String::new(),
-            flop: Quantity::new(flop as f64, "FLOP"),
-            bytes: Quantity::new(bytes as f64, "byte"),
+            flop: Quantity::new(flop as f64, Unit::Flop),
+            bytes: Quantity::new(bytes as f64, Unit::Byte),
             cold: None,
             hot: None,
             arithmetic_rate: None,
@@ -274,13 +273,13 @@ impl Row {
     }
 
     fn set_arithmetic(&mut self, rate: f64, peak: Option<f64>) {
-        self.arithmetic_rate = Some(Quantity::new(rate, "GFLOP/s"));
-        self.arithmetic_part = peak.map(|peak| Quantity::new(100.0 * rate / peak, "%"));
+        self.arithmetic_rate = Some(Quantity::new(rate, Unit::GigaFlop));
+        self.arithmetic_part = peak.map(|peak| Quantity::new(100.0 * rate / peak, Unit::Percent));
     }
 
     fn set_memory(&mut self, rate: f64, peak: Option<f64>) {
-        self.memory_rate = Some(Quantity::new(rate, "GB/s"));
-        self.memory_part = peak.map(|peak| Quantity::new(100.0 * rate / peak, "%"));
+        self.memory_rate = Some(Quantity::new(rate, Unit::GigaByte));
+        self.memory_part = peak.map(|peak| Quantity::new(100.0 * rate / peak, Unit::Percent));
     }
 }
 

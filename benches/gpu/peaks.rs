@@ -5,8 +5,7 @@ use latent::backend::cuda::Cuda;
 use serde::Serialize;
 
 use crate::Failure;
-use crate::figure::{Counts, Quantity, Spread, counted};
-use crate::machine::Machine;
+use crate::bench::{Counts, Machine, Quantity, Spread, Unit, counted};
 use crate::probes::{BLOCK, FMA_CHAINS, Probes, TF32_FLOP};
 
 const REPETITIONS: usize = 50;
@@ -57,12 +56,12 @@ impl Peaks {
             all.push(peak(machine, cuda, probes, name, Quantity::new(value, unit), launch)?);
             Ok(())
         };
-        add("an empty kernel", 0.0, "FLOP", &mut Probes::nothing)?;
-        add(MEMORY, bytes, "byte", &mut Probes::copy)?;
-        add(FP32, fma, "FLOP", &mut |probes| probes.fma(u32::MAX, turns))?;
+        add("an empty kernel", 0.0, Unit::Flop, &mut Probes::nothing)?;
+        add(MEMORY, bytes, Unit::Byte, &mut Probes::copy)?;
+        add(FP32, fma, Unit::Flop, &mut |probes| probes.fma(u32::MAX, turns))?;
         if machine.info.compute_capability >= (8, 0) {
-            add(TF32, mma, "FLOP", &mut |probes| probes.mma(false, turns))?;
-            add(BF16, 2.0 * mma, "FLOP", &mut |probes| probes.mma(true, turns))?;
+            add(TF32, mma, Unit::Flop, &mut |probes| probes.mma(false, turns))?;
+            add(BF16, 2.0 * mma, Unit::Flop, &mut |probes| probes.mma(true, turns))?;
         }
         Ok(Self { all })
     }
@@ -131,7 +130,7 @@ fn peak(
         seconds.push(cuda.seconds_between(&start, &end)?);
     }
     let time = Spread::of(seconds.split_off(WARM_UP))?;
-    let unit = if work.unit == "byte" { "GB/s" } else { "GFLOP/s" };
+    let unit = if work.unit == Unit::Byte { Unit::GigaByte } else { Unit::GigaFlop };
     let rate = (work.value > 0.0).then(|| Quantity::new(work.value / time.min / 1e3, unit));
     Ok(Peak { name, work, time: Some(time), rate, counts: None })
 }

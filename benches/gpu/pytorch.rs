@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::machine::Machine;
+use crate::bench::Machine;
 use crate::{BATCH, DIMS};
 
 /// Exits with 0 only where the comparison can be made, and says on standard output why it cannot.

@@ -2,71 +2,17 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use latent::backend::Precision;
-use latent::train::Environment;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::Failure;
+use crate::bench::{Counts, Quantity, Setting, Spread, Unit};
 use crate::checks::Check;
 use crate::epochs::Training;
-use crate::figure::{Counts, Quantity, Spread};
-use crate::machine::Machine;
 use crate::operations::Row;
 use crate::peaks::{Peak, Peaks};
-
-/// What figures are on a real device.
-const TIMES: &str = "times";
-
-/// What the figures depend on.
-#[derive(Debug, Serialize)]
-pub struct Setting {
-    /// What the figures are.
-    pub figures: &'static str,
-    /// UTC, to the second.
-    pub date: String,
-    /// This crate's version.
-    pub latent: &'static str,
-    /// The commit it was built from, where that is known.
-    pub commit: Option<&'static str>,
-    /// The device's name.
-    pub device: String,
-    /// Its compute capability.
-    pub compute_capability: String,
-    /// Its multiprocessors.
-    pub multiprocessors: u32,
-    /// Its memory.
-    pub memory: Quantity,
-    /// The CUDA version of the driver.
-    pub driver: String,
-    /// NVRTC's version.
-    pub nvrtc: String,
-    /// The processor, which starts the work.
-    pub cpu: String,
-}
-
-impl Setting {
-    /// This run's.
-    pub fn new(machine: &Machine, nvrtc: (u32, u32)) -> Self {
-        let info = &machine.info;
-        let (major, minor) = info.compute_capability;
-        Self {
-            figures: if machine.software.is_some() { "counts, on the software driver" } else { TIMES },
-            date: date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())),
-            latent: env!("CARGO_PKG_VERSION"),
-            commit: option_env!("LATENT_COMMIT"),
-            device: info.name.clone(),
-            compute_capability: format!("{major}.{minor}"),
-            multiprocessors: info.multiprocessors,
-            memory: Quantity::new(info.memory as f64, "byte"),
-            driver: info.driver.to_string(),
-            nvrtc: format!("{}.{}", nvrtc.0, nvrtc.1),
-            cpu: Environment::processor(),
-        }
-    }
-}
 
 /// Everything that was checked and measured.
 #[derive(Debug, Serialize)]
@@ -116,13 +62,13 @@ impl Report {
 
     /// The table, in Markdown.
     pub fn table(&self) -> String {
-        let Setting { figures, date, latent, commit, device, driver, nvrtc, .. } = &self.setting;
-        let commit = commit.map(|commit| format!(" ({})", &commit[..commit.len().min(9)])).unwrap_or_default();
+        let name = self.setting.device.as_ref().map_or("no device", |device| &device.name);
         let failed = self.checks.iter().filter(|check| !check.passed).count();
+        let figures = if self.counts_only() { "counts, on the software driver" } else { "times" };
+        let checks = self.checks.len();
         let mut text = format!(
-            "# latent {latent}{commit} on {device}\n\n{date}, driver CUDA {driver}, NVRTC {nvrtc}. Figures are **{figures}**.\n\
-             {} checks, {failed} failed.\n\n",
-            self.checks.len()
+            "# latent on {name}\n\n{}\n\nFigures are **{figures}**. {checks} checks, {failed} failed.\n\n",
+            self.setting
         );
         for line in &self.skipped {
             text += &format!("- {line}\n");
@@ -141,7 +87,7 @@ impl Report {
     }
 
     fn counts_only(&self) -> bool {
-        self.setting.figures != TIMES
+        self.setting.device.as_ref().is_some_and(|device| device.software)
     }
 
     /// Steps and epochs beside PyTorch's; nothing without times.
@@ -214,7 +160,7 @@ impl Peak {
         }
         let shown = self.time.as_ref().map(time).unwrap_or_default();
         let of = |unit| rate(self.rate.filter(|rate| rate.unit == unit), None);
-        [shown, String::new(), of("GFLOP/s"), of("GB/s")]
+        [shown, String::new(), of(Unit::GigaFlop), of(Unit::GigaByte)]
     }
 }
 
@@ -238,23 +184,4 @@ impl Training {
         let arithmetic = arithmetic.map(|rate| format!("{rate:.0}")).unwrap_or_default();
         [self.step.as_ref().map(time).unwrap_or_default(), String::new(), arithmetic, String::new()]
     }
-}
-
-/// The date and time of day in UTC, from seconds since 1970.
-fn date(seconds: u64) -> String {
-    let (mut days, of_day) = (seconds / 86_400, seconds % 86_400);
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while days >= lengths[month] {
-        days -= lengths[month];
-        month += 1;
-    }
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", month + 1, days + 1)
 }

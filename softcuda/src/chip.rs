@@ -74,6 +74,7 @@ impl Chip {
         if threads == 0 || threads > THREADS_PER_BLOCK {
             return (Limit::Threads, 0);
         }
+        // ANCHOR: occupancy
         let warps = threads.div_ceil(WARP);
         let of_a_warp =
             registers.max(1).saturating_mul(WARP).checked_next_multiple_of(REGISTER_UNIT).unwrap_or(u32::MAX);
@@ -89,6 +90,7 @@ impl Chip {
             (Limit::SharedMemory, by_shared),
         ];
         limits.into_iter().fold(limits[0], |least, other| if other.1 < least.1 { other } else { least })
+        // ANCHOR_END: occupancy
     }
 }
 

@@ -103,14 +103,35 @@ pub struct Access {
     pub line: u32,
     /// What the line does.
     pub kind: AccessKind,
-    /// How much of it.
+    /// How much of it, by all instructions of the line.
     #[serde(flatten)]
     pub traffic: Traffic,
+    /// What the instruction with the most transactions for each request has of it.
+    pub widest: Traffic,
+}
+
+impl Access {
+    /// By file, line and kind.
+    fn place(&self) -> (&str, u32, AccessKind) {
+        (&self.file, self.line, self.kind)
+    }
+
+    fn add(&mut self, other: &Access) {
+        self.traffic.add(&other.traffic);
+        if other.widest.per_request() > self.widest.per_request() {
+            self.widest = other.widest;
+        }
+    }
+
+    /// Transactions that lanes cost each other: those beyond what the bytes take side by side.
+    fn waste(&self) -> u64 {
+        self.traffic.transactions.saturating_sub(self.traffic.least)
+    }
 }
 
 impl std::fmt::Display for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (name, unit, each) = (self.kind.name(), self.kind.unit(), self.traffic.per_request());
+        let (name, unit, each) = (self.kind.name(), self.kind.unit(), self.widest.per_request());
         write!(f, "{name} {each:.2} {unit} a request")?;
         if self.line > 0 { write!(f, ", {} line {}", self.file, self.line) } else { Ok(()) }
     }
@@ -160,7 +181,7 @@ pub struct LaunchCounts {
     /// Branches that warps came to, those not taken among them.
     #[serde(default)]
     pub branches: u64,
-    /// Branches at which a warp's lanes parted.
+    /// Branches at which a warp's lanes parted. Lanes that only return or exit earlier are not among them.
     #[serde(default)]
     pub divergent_branches: u64,
     /// Barriers of blocks that warps waited at.
@@ -187,24 +208,30 @@ impl LaunchCounts {
         sectors * SECTOR
     }
 
-    /// Wavefronts of shared memory that lanes cost each other: those beyond what the bytes take where no two words meet in a bank.
+    /// Wavefronts of shared memory that lanes cost each other: those beyond what the bytes take where no two words meet in a
+    /// bank.
     pub fn bank_conflicts(&self) -> u64 {
         let shared = [self.shared_loads, self.shared_stores, self.shared_atomics];
         shared.iter().map(|traffic| traffic.transactions.saturating_sub(traffic.least)).sum()
     }
 
-    /// The source line with the most transactions for each request of a kind.
-    pub fn widest(&self, kind: AccessKind) -> Option<&Access> {
-        let of_kind = self.accesses.iter().filter(|access| access.kind == kind);
-        of_kind.max_by(|a, b| a.traffic.per_request().total_cmp(&b.traffic.per_request()))
+    /// The source line with the most bank conflicts, where there is any.
+    pub fn most_conflicts(&self) -> Option<&Access> {
+        let shared = self.accesses.iter().filter(|access| access.kind.is_shared() && access.waste() > 0);
+        shared.max_by_key(|access| access.waste())
     }
 
-    /// Adds a source line's traffic to that of the same line and kind.
-    fn add_access(&mut self, access: &Access) {
-        let key = |access: &Access| (access.file.clone(), access.line, access.kind);
-        match self.accesses.binary_search_by_key(&key(access), key) {
-            Ok(index) => self.accesses[index].traffic.add(&access.traffic),
-            Err(index) => self.accesses.insert(index, access.clone()),
+    /// The source line whose instruction has the most transactions for each request of a kind.
+    pub fn widest(&self, kind: AccessKind) -> Option<&Access> {
+        let of_kind = self.accesses.iter().filter(|access| access.kind == kind);
+        of_kind.max_by(|a, b| a.widest.per_request().total_cmp(&b.widest.per_request()))
+    }
+
+    /// Adds what an instruction, or a line, does to what is known of the same line and kind.
+    fn add_access(&mut self, access: Access) {
+        match self.accesses.binary_search_by(|known| known.place().cmp(&access.place())) {
+            Ok(index) => self.accesses[index].add(&access),
+            Err(index) => self.accesses.insert(index, access),
         }
     }
 
@@ -233,7 +260,7 @@ impl LaunchCounts {
         for (mine, theirs) in self.traffics_mut().into_iter().zip(theirs.traffics_mut()) {
             mine.add(theirs);
         }
-        other.accesses.iter().for_each(|access| self.add_access(access));
+        other.accesses.iter().cloned().for_each(|access| self.add_access(access));
         self.branches += other.branches;
         self.divergent_branches += other.divergent_branches;
         self.barriers += other.barriers;
@@ -253,7 +280,7 @@ pub struct Tally {
     pub traffic: LaunchCounts,
 }
 
-/// What one instruction asked of device memory and of shared memory, which `cp.async` and generic addresses may both do.
+/// What one instruction asked of device memory and of shared memory: `cp.async` asks both, a generic address may ask either.
 #[derive(Clone, Copy, Debug, Default)]
 struct Touched([Option<(AccessKind, Traffic)>; 2]);
 
@@ -306,7 +333,7 @@ impl Tally {
                     let source = sites.get(Site(first + pc as u32));
                     let (file, line) = source.map_or((None, 0), |source| (source.file, source.line));
                     let file = file.map_or_else(String::new, |file| file.to_string());
-                    counts.add_access(&Access { file, line, kind, traffic });
+                    counts.add_access(Access { file, line, kind, traffic, widest: traffic });
                 }
             }
         }
@@ -379,8 +406,8 @@ struct State {
     failed: bool,
 }
 
-/// Launches that are remembered one by one; the sums go on.
-const REMEMBERED: usize = 10_000;
+/// Launches that are remembered one by one, some kilobytes each; the sums go on.
+const REMEMBERED: usize = 2_000;
 
 impl Counts {
     /// Counts that are also written to `file`, a JSON object a line.
@@ -525,7 +552,11 @@ impl std::fmt::Display for LaunchCounts {
         for access in AccessKind::ALL.into_iter().filter_map(|kind| self.widest(kind)) {
             writeln!(f, "    widest {access}")?;
         }
-        writeln!(f, "  bank conflicts {:>19} wavefronts", self.bank_conflicts())?;
+        write!(f, "  bank conflicts {:>19} wavefronts", self.bank_conflicts())?;
+        match self.most_conflicts().filter(|access| access.line > 0) {
+            Some(access) => writeln!(f, ", most at {} line {}", access.file, access.line)?,
+            None => writeln!(f)?,
+        }
         writeln!(f, "  branches {:>25}    divergent {}", self.branches, self.divergent_branches)?;
         writeln!(f, "  bytes moved {:>22}    barriers {}", self.bytes_moved(), self.barriers)?;
         write!(f, "  theoretical occupancy {:>11.0} %", 100.0 * self.theoretical_occupancy)

@@ -131,6 +131,35 @@ fn conflicts_are_the_wavefronts_that_lanes_cost_each_other() {
 }
 
 #[test]
+fn a_bank_asked_for_seventeen_words_takes_as_many_wavefronts() {
+    let body =
+        "min.u32 %r1, %r0, 16;\nmul.wide.u32 %rd2, %r1, 128;\nadd.u64 %rd2, %rd1, %rd2;\nld.shared.u32 %r2, [%rd2];";
+    let counts = counts_of(body);
+    assert_eq!((counts.shared_loads.transactions, counts.bank_conflicts()), (17, 16));
+}
+
+#[test]
+fn the_widest_access_is_that_of_one_instruction_although_others_stand_on_its_line() {
+    let device = Device::new(Settings::default(), include_str!("ptx/sgemm_naive.sm_80.ptx"));
+    let operands = [Zeros(64 * 64), Zeros(64 * 64), Zeros(64 * 64), Int(64), Int(64), Int(64)];
+    // Lanes go along y first where a block is one thread wide: down the rows of A and C.
+    device.launch("sgemm_naive", [64, 2, 1], [1, 32, 1], device.parameters(&operands), order(0, 0)).unwrap();
+    let counts = device.machine.counts.launches()[0].clone();
+    let widest = |kind| counts.widest(kind).unwrap().widest.per_request();
+    assert_eq!((widest(AccessKind::GlobalLoad), widest(AccessKind::GlobalStore)), (32.0, 32.0));
+    assert!(counts.to_string().contains("widest global load 32.00 sectors a request, "), "{counts}");
+}
+
+#[test]
+fn the_line_with_the_most_conflicts_is_told() {
+    let device = Device::new(Settings::default(), include_str!("ptx/sgemm_tiled.sm_80.ptx"));
+    let operands = [Zeros(64 * 64), Zeros(64 * 64), Zeros(64 * 64), Int(64), Int(64), Int(64)];
+    device.launch("sgemm_tiled", [2, 2, 1], [32, 32, 1], device.parameters(&operands), order(0, 0)).unwrap();
+    let counts = device.machine.counts.launches()[0].clone();
+    assert_eq!((counts.bank_conflicts(), counts.most_conflicts()), (0, None));
+}
+
+#[test]
 fn the_least_sectors_are_those_that_distinct_bytes_fill() {
     for (stride, least) in [(0, 1), (4, 4), (8, 4), (128, 4)] {
         let counts = counts_of(&format!(

@@ -195,7 +195,7 @@ mod tests {
             DeviceError::NoDriver.into(),
             DeviceError::DeviceTooOld { name: "Tesla V100".to_owned(), capability: Version(7, 0) }.into(),
             CompileError::DeviceTooOld { capability: Version(7, 0) }.into(),
-            CompileError::NoCompiler { file: "finish.cu", source: Box::new(not_found) }.into(),
+            CompileError::NoCompiler { file: "kernels/finish.cu".to_owned(), source: Box::new(not_found) }.into(),
         ];
         for obstacle in obstacles {
             let text = in_short(&obstacle);

@@ -1,6 +1,6 @@
 //! `eval`: what a trained model is worth on the test images.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -11,8 +11,7 @@ use super::options::of_run;
 use crate::backend::{Backend, Hyperparameters, Noise, Precision};
 use crate::data::DatasetName;
 use crate::nn::{Autoencoder, Kind, VanillaAE, VariationalAE, Weights};
-use crate::tensor::TensorFile;
-use crate::train::{Averages, Config, Device, DeviceImages, Error, evaluate};
+use crate::train::{Averages, Config, Device, DeviceImages, Error, evaluate, read_model};
 
 /// Options of `eval`.
 #[derive(Args, Clone, Debug)]
@@ -60,7 +59,7 @@ impl Eval {
     pub fn run(self) -> Result<(), Error> {
         let (path, config) = self.model_and_settings()?;
         config.check()?;
-        let weights = read_weights(&path)?;
+        let weights = read_model(&path)?;
         let data = config.dataset.load(&config.data_dir, config.seed)?;
         let pixels = data.test.images.pixels_per_image();
         if weights.dims.input != pixels {
@@ -111,14 +110,6 @@ impl Eval {
         }
         display::line(&format!("BCE floor     {:10.4} (the entropy of the images themselves)", report.bce_floor));
     }
-}
-
-/// The parameters in a file of tensors.
-fn read_weights(path: &Path) -> Result<Weights, Error> {
-    let at = || path.to_owned();
-    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: at(), source })?;
-    let file = TensorFile::from_bytes(&bytes).map_err(|source| Error::File { path: at(), source })?;
-    Weights::from_tensors(&file.tensors).map_err(|source| Error::Weights { path: at(), source })
 }
 
 /// The averages of a model over images.

@@ -62,6 +62,29 @@ pub enum Error {
         /// How many there are.
         available: usize,
     },
+    /// An array that is not a whole number of images.
+    #[error("{values} values are not a whole number of images of {rows} x {columns}; check the array's shape")]
+    Ragged {
+        /// How many values there are.
+        values: usize,
+        /// Rows of an image.
+        rows: usize,
+        /// Columns of an image.
+        columns: usize,
+    },
+    /// A value that is no brightness.
+    #[error(
+        "value {pixel} of image {image} is {value}, and the models take values from 0 to 1; scale the array first, such as \
+         (x - min) / (max - min)"
+    )]
+    Value {
+        /// The value.
+        value: f32,
+        /// The image, from 0.
+        image: usize,
+        /// The value's place in it, from 0.
+        pixel: usize,
+    },
 }
 
 impl Error {

@@ -21,6 +21,24 @@ impl Images {
         Self { rows, columns, pixels }
     }
 
+    /// Rounds an array of one's own, whole images of `rows` by `columns` values from 0 to 1, to the 256 steps of a byte: the
+    /// form in which a backend keeps images. For rows of features that are no images, `rows` is 1.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for the first value that is not from 0 to 1, [`Error::Ragged`] where a size is 0 or the last image
+    /// incomplete.
+    pub fn from_values(rows: usize, columns: usize, values: &[f32]) -> Result<Self, Error> {
+        let size = rows * columns;
+        if size == 0 || !values.len().is_multiple_of(size) {
+            return Err(Error::Ragged { values: values.len(), rows, columns });
+        }
+        if let Some(index) = values.iter().position(|value| !(0.0..=1.0).contains(value)) {
+            return Err(Error::Value { value: values[index], image: index / size, pixel: index % size });
+        }
+        let pixels = values.iter().map(|value| (255.0 * value).round() as u8).collect();
+        Ok(Self { rows, columns, pixels })
+    }
+
     /// How many images there are.
     pub fn len(&self) -> usize {
         self.pixels.len() / self.pixels_per_image()
@@ -142,6 +160,20 @@ mod tests {
         };
         let want = images.pixels().iter().map(entropy).sum::<f64>() / 43.0;
         assert!((images.bce_floor() - want).abs() <= 1e-12 * want, "{} {want}", images.bce_floor());
+    }
+
+    #[test]
+    fn values_become_the_nearest_bytes_and_others_are_named() {
+        let images = Images::from_values(1, 3, &[0.0, 0.5, 1.0, 1.0 / 255.0, 0.0019, 0.002]).unwrap();
+        assert_eq!((images.len(), images.pixels()), (2, &[0, 128, 255, 1, 0, 1][..]));
+        for bad in [f32::NAN, 1.001, -0.001, f32::INFINITY] {
+            let error = Images::from_values(1, 2, &[0.0, 1.0, 0.5, bad]).unwrap_err();
+            assert!(matches!(error, Error::Value { image: 1, pixel: 1, .. }), "{error}");
+        }
+        for (rows, columns) in [(0, 2), (2, 0), (1, 3)] {
+            let error = Images::from_values(rows, columns, &[0.0; 4]).unwrap_err();
+            assert!(matches!(error, Error::Ragged { values: 4, .. }), "{error}");
+        }
     }
 
     #[test]

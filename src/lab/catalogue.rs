@@ -4,7 +4,7 @@ use super::case::Case;
 use super::header::Header;
 use super::products::MOST_TERMS;
 use super::staircase::Step;
-use super::{Error, cases, products};
+use super::{Error, cases, ceilings, products};
 pub use crate::backend::cuda::gemm::Size;
 use crate::backend::cuda::sources;
 
@@ -381,6 +381,10 @@ pub static ENTRIES: &[Entry] = &[
     on_matrix("add_bias", &["add_bias.cu"], ROWS_AND_COLUMNS, matrix(100, 400), products::add_bias),
     on_row("adam", &["adam.cu"], &["parameters"], PARAMETERS, cases::adam),
     on_matrix("bce/gradient", &["bce/gradient.cu"], ROWS_AND_COLUMNS, matrix(100, 784), cases::bce_gradient),
+    on_row("ceiling/copy", &["ceiling/copy.cu"], &["quads of floats"], 1 << 16, |_, size| {
+        ceilings::copy(size.n, ceilings::blocks_of(size.n), true)
+    }),
+    on_row("ceiling/fma", &["ceiling/fma.cu"], &["blocks"], 4, |_, size| ceilings::chains(64, size.n as u32)),
     on_matrix("finish", &["finish.cu"], &["partial losses", "partial divergences"], matrix(100, 40), cases::finish),
     on_matrix("gather", &["gather.cu"], &["images", "pixels of each"], matrix(100, 784), cases::gather),
     on_matrix("kl", &["kl.cu"], ROWS_AND_UNITS, matrix(100, 200), cases::kl),
@@ -401,6 +405,14 @@ pub static ENTRIES: &[Entry] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::weights::layout_of;
+    use crate::nn::{Dims, Kind};
+
+    #[test]
+    fn adam_usually_updates_the_variational_autoencoder() {
+        let dims = Dims { input: 784, hidden: 400, latent: 200 };
+        assert_eq!(layout_of(Kind::Variational, dims).len(), PARAMETERS);
+    }
 
     #[test]
     fn a_distance_counts_letters_changed_added_and_taken_away() {
@@ -415,7 +427,7 @@ mod tests {
     fn names_that_are_like_it_are_told() {
         assert_eq!(near("split_k"), "; did you mean gemm/8_split_k?");
         assert_eq!(near("naiv"), "; did you mean gemm/1_naive?");
-        assert_eq!(near("adma"), "; did you mean adam?");
+        assert_eq!(near("adma"), "; did you mean adam, ceiling/fma?");
         assert_eq!(near("sigmod"), "; did you mean sigmoid?");
         assert_eq!(near("gemm/1_niave.cu"), "; did you mean gemm/1_naive?");
         assert_eq!(near("gemm").matches("gemm/").count(), MOST_NEAR);

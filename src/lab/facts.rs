@@ -52,10 +52,14 @@ pub fn of(nvrtc: Nvrtc, source: &Source, architecture: u32) -> Result<Told, Erro
     let unknown = || CudaError::from(CompileError::UnknownSource(source.file));
     let text = sources::text(source.file).ok_or_else(unknown)?;
     let target = format!("sm_{architecture}");
-    let mut options = options(source, &target);
+    let mut options = options(&source.defines, &target);
     options.push("--ptxas-options=-v".to_owned());
     let program = nvrtc.compile_with_headers(text, source.file, &sources::headers(), &options).map_err(|error| {
-        CudaError::from(CompileError::Compiler { file: source.file, architecture: target, source: Box::new(error) })
+        CudaError::from(CompileError::Compiler {
+            file: source.file.to_owned(),
+            architecture: target,
+            source: Box::new(error),
+        })
     })?;
     Ok(read_log(program.log()))
 }
@@ -65,7 +69,8 @@ pub fn of(nvrtc: Nvrtc, source: &Source, architecture: u32) -> Result<Told, Erro
 /// # Errors
 /// There is none.
 pub fn compiler(file: &'static str) -> Result<Nvrtc, Error> {
-    let no_compiler = |error| CudaError::from(CompileError::NoCompiler { file, source: Box::new(error) });
+    let no_compiler =
+        |error| CudaError::from(CompileError::NoCompiler { file: file.to_owned(), source: Box::new(error) });
     Ok(Nvrtc::find().map_err(no_compiler)?)
 }
 

@@ -1,9 +1,11 @@
-//! Losses of a model on images that it is not trained on.
+//! Images where the backend keeps them, and losses of a model on images that it is not trained on.
+
+use rand::seq::SliceRandom;
 
 use super::{Averages, Error};
 use crate::backend::{Backend, Noise, Sums};
 use crate::nn::Autoencoder;
-use crate::noise::Stream;
+use crate::noise::{Address, PhiloxRng, Stream};
 
 /// Images where the backend keeps them.
 pub struct DeviceImages<I> {
@@ -32,6 +34,21 @@ impl<I> DeviceImages<I> {
     pub fn batches(&self, batch_size: usize) -> Vec<usize> {
         let (whole, rest) = (batch_size.min(self.count), self.count % batch_size);
         if rest == 0 { vec![whole] } else { vec![whole, rest] }
+    }
+
+    /// Begins epoch `epoch`, from 1, at image `position`: batches take the images in an order that depends on nothing but the
+    /// seed and the epoch.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn shuffle<B: Backend<Images = I>>(
+        &mut self,
+        backend: &mut B,
+        seed: u64,
+        epoch: u32,
+        position: usize,
+    ) -> Result<(), Error> {
+        Ok(backend.set_order(&mut self.images, &epoch_order(seed, epoch, self.count), position)?)
     }
 
     /// Begins again with the first image, and with the first step of the validation noise.
@@ -68,4 +85,27 @@ pub fn evaluate<B: Backend, M: Autoencoder<B>>(
         left -= rows;
     }
     Ok(Averages::of(&backend.sums()?, model.kind(), beta))
+}
+
+/// The order of `count` images in epoch `epoch`: a permutation that depends on nothing but the seed and the epoch.
+fn epoch_order(seed: u64, epoch: u32, count: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    order.shuffle(&mut PhiloxRng::new(Address { seed, stream: Stream::Shuffling, step: u64::from(epoch) }));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_epoch_takes_every_image_once_in_its_own_order() {
+        let first = epoch_order(1, 1, 1000);
+        let mut sorted = first.clone();
+        sorted.sort_unstable();
+        assert!(sorted.iter().copied().eq(0..1000));
+        assert_eq!(first, epoch_order(1, 1, 1000));
+        assert_ne!(first, epoch_order(1, 2, 1000));
+        assert_ne!(first, epoch_order(2, 1, 1000));
+    }
 }

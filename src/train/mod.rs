@@ -5,6 +5,7 @@ mod config;
 mod error;
 mod evaluation;
 mod metrics;
+mod model_file;
 mod run;
 mod trainer;
 
@@ -13,5 +14,6 @@ pub use config::{Config, Device};
 pub use error::Error;
 pub use evaluation::{DeviceImages, evaluate};
 pub use metrics::{Averages, Record, Which};
+pub use model_file::{read_model, write_model};
 pub use run::{Environment, Run};
 pub use trainer::{Observer, Outcome, Session, train};

@@ -7,11 +7,10 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Config, Error, Record, Which};
+use super::{Config, Error, Record, Which, write_model};
 use crate::files::write_atomically;
 use crate::nn::{Kind, Weights};
 use crate::plot::curves::{Chart, Series, Style, svg_side_by_side};
-use crate::tensor::TensorFile;
 
 /// What the figures of a run depend on beside its settings: `environment.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -183,10 +182,7 @@ impl Run {
     /// # Errors
     /// It cannot be written.
     pub fn write_model(&self, weights: &Weights) -> Result<(), Error> {
-        let path = self.dir.join("model.safetensors");
-        let file = TensorFile { note: Some(String::new()), tensors: weights.to_tensors() };
-        let bytes = file.to_bytes().map_err(|source| Error::File { path: path.clone(), source })?;
-        Ok(write_atomically(&path, &bytes)?)
+        write_model(&self.dir.join("model.safetensors"), weights)
     }
 
     /// Draws `loss.svg`: the loss, and for the VAE its two parts, over the epochs.

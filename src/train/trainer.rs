@@ -3,12 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rand::seq::SliceRandom;
-
 use super::{Averages, Checkpoint, Config, DeviceImages, Error, Progress, Record, Run, Which, evaluate};
 use crate::backend::{Backend, Glance, Hyperparameters, Noise, NonFinite, Sums};
 use crate::nn::{Autoencoder, Weights};
-use crate::noise::{Address, PhiloxRng, Stream};
+use crate::noise::Stream;
 use crate::plot::grid::Grid;
 
 /// How often the observer hears of an epoch's progress, and the numbers are checked to be finite.
@@ -112,7 +110,7 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
         let beta = config.beta_in(epoch);
         let hyperparameters = Hyperparameters { learning_rate: config.lr, beta, seed: config.seed };
         self.backend.set_hyperparameters(hyperparameters);
-        self.backend.set_order(&mut self.images.images, &epoch_order(config.seed, epoch, count), progress.position)?;
+        self.images.shuffle(self.backend, config.seed, epoch, progress.position)?;
         let fresh = progress.position == 0;
         let sums = if fresh { Sums::zeros(self.model.dims().latent) } else { std::mem::take(&mut progress.sums) };
         self.backend.set_sums(sums);
@@ -229,28 +227,5 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
         run.write_model(&weights)?;
         run.write_loss_chart(config)?;
         run.write_readme(config)
-    }
-}
-
-/// The order of `count` images in epoch `epoch`: a permutation that depends on nothing but the seed and the epoch.
-fn epoch_order(seed: u64, epoch: u32, count: usize) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..count as u32).collect();
-    order.shuffle(&mut PhiloxRng::new(Address { seed, stream: Stream::Shuffling, step: u64::from(epoch) }));
-    order
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_epoch_takes_every_image_once_in_its_own_order() {
-        let first = epoch_order(1, 1, 1000);
-        let mut sorted = first.clone();
-        sorted.sort_unstable();
-        assert!(sorted.iter().copied().eq(0..1000));
-        assert_eq!(first, epoch_order(1, 1, 1000));
-        assert_ne!(first, epoch_order(1, 2, 1000));
-        assert_ne!(first, epoch_order(2, 1, 1000));
     }
 }

@@ -24,6 +24,7 @@ macro_rules! every_body {
             steps::gather_takes_images_in_order_from_a_position,
             steps::every_stream_counts_its_own_steps,
             steps::sums_add_to_what_was_set,
+            steps::sums_take_their_units_from_the_first_posterior,
             steps::the_first_non_finite_number_is_named_and_stops_adam,
             steps::an_infinite_logit_is_named,
         }

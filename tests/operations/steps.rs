@@ -161,6 +161,19 @@ pub fn sums_add_to_what_was_set<B: Backend>(new: impl Fn() -> B) {
     assert_eq!(backend.sums().unwrap(), Sums::zeros(1));
 }
 
+pub fn sums_take_their_units_from_the_first_posterior<B: Backend>(new: impl Fn() -> B) {
+    let backend = &mut new();
+    // Means 1, 2, -3 in two rows. The second time nothing is left of the first.
+    for sums in [None, Some(Sums::zeros(0))] {
+        if let Some(sums) = sums {
+            backend.set_sums(sums);
+        }
+        losses(backend, 2, &[1.0, 2.0, -3.0, 0.0, 0.0, 0.0].repeat(2), Noise::Mean, &[0.0; 4], 1.0);
+        let Sums { mean, mean_squared, .. } = backend.sums().unwrap();
+        assert_eq!((mean, mean_squared), (vec![2.0, 4.0, -6.0], vec![2.0, 8.0, 18.0]));
+    }
+}
+
 /// Rows of the steps below; enough for several tasks or blocks.
 const ROWS: usize = 35;
 

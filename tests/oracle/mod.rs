@@ -57,6 +57,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+// ANCHOR: linear_backward
 /// dW and db of [`linear`] are added to `grads`; dL/dx is returned.
 pub fn linear_backward(layer: Linear, params: &[f64], x: &[f64], dy: &[f64], grads: &mut [f64]) -> Vec<f64> {
     let Linear { inputs, outputs, .. } = layer;
@@ -72,6 +73,7 @@ pub fn linear_backward(layer: Linear, params: &[f64], x: &[f64], dy: &[f64], gra
     }
     dx
 }
+// ANCHOR_END: linear_backward
 
 pub fn sigmoid(a: f64) -> f64 {
     1.0 / (1.0 + (-a).exp())
@@ -193,12 +195,20 @@ impl Model {
                 (mean, log_var, z)
             }
         };
-        let g1 = hidden("decoder.FC_hidden", &z);
-        let g2 = hidden("decoder.FC_hidden2", &g1);
-        let logits = linear("decoder.FC_output", &g2);
+        let (decoder, logits) = self.decode(params, &z);
         let bce = logits.iter().zip(&batch.x).map(|(a, t)| bce(*a, *t)).sum();
         let kl = mean.iter().zip(&log_var).map(|(m, v)| kl(*m, *v)).sum();
-        Forward { encoder: [h1, h2], mean, log_var, z, decoder: [g1, g2], logits, bce, kl }
+        Forward { encoder: [h1, h2], mean, log_var, z, decoder, logits, bce, kl }
+    }
+
+    /// The hidden layers and the logits that a code leads to.
+    pub fn decode(&self, params: &[f64], z: &[f64]) -> ([Vec<f64>; 2], Vec<f64>) {
+        let linear = |name: &str, x: &[f64]| linear(self.layer(name), params, x);
+        let hidden = |name: &str, x: &[f64]| -> Vec<f64> { linear(name, x).into_iter().map(leaky_relu).collect() };
+        let g1 = hidden("decoder.FC_hidden", z);
+        let g2 = hidden("decoder.FC_hidden2", &g1);
+        let logits = linear("decoder.FC_output", &g2);
+        ([g1, g2], logits)
     }
 
     /// L = BCE + beta KL, summed over the batch.

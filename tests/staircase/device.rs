@@ -6,7 +6,7 @@ use cudarc::driver::{CudaFunction, CudaSlice, DevicePtr, LaunchConfig, PushKerne
 use cudarc::nvrtc::Ptx;
 use latent::backend::cuda::compile::{Compiler, Source};
 use latent::backend::cuda::device::{self, Opened};
-use latent::backend::cuda::gemm::Product;
+use latent::backend::cuda::gemm::{Epilogue, Layout, Product, Size};
 use latent::lab::staircase::{Step, StepLaunch};
 use softcuda::counts::LaunchCounts;
 use std::collections::HashMap;
@@ -20,6 +20,7 @@ pub struct Device {
     opened: Opened,
     compiler: Compiler,
     functions: HashMap<Source, CudaFunction>,
+    counted: HashMap<(Step, Size), LaunchCounts>,
 }
 
 /// The device, for one test at a time: counts and reports are the process's. `None`, and a line that says so, without NVRTC.
@@ -35,7 +36,7 @@ impl Device {
         let opened = device::open().unwrap();
         let search = nvrtc::Search::of_this_process();
         let compiler = Compiler::with(opened.info.compute_capability, emulated::cache(), search);
-        Device { opened, compiler, functions: HashMap::new() }
+        Device { opened, compiler, functions: HashMap::new(), counted: HashMap::new() }
     }
 
     fn function(&mut self, source: &Source, entry: &str) -> CudaFunction {
@@ -64,6 +65,17 @@ impl Device {
     pub fn multiply(&mut self, step: Step, problem: &Problem) -> Output {
         let launch = step.launch(problem.size);
         self.launch(&launch, problem, usize::from(!launch.aligned)).0
+    }
+
+    /// The counts of a step at a size, operands at multiples of 16 bytes.
+    pub fn count(&mut self, step: Step, size: Size) -> LaunchCounts {
+        if let Some(counts) = self.counted.get(&(step, size)) {
+            return counts.clone();
+        }
+        let problem = Problem::of_reals(size, Layout::Nn, Epilogue::Plain);
+        let (_, counts) = self.launch(&step.launch(size), &problem, 0);
+        self.counted.insert((step, size), counts.clone());
+        counts
     }
 
     /// Carries out a launch on a problem; operands start `shift` floats after an address of 16 bytes.

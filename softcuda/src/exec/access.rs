@@ -474,8 +474,8 @@ fn distinct(sorted: impl Iterator<Item = u64>) -> u64 {
     sorted.filter(|value| last.replace(*value) != Some(*value)).count() as u64
 }
 
-/// Wavefronts that a request to shared memory takes, and the fewest for its distinct words: in one, each of the 32 banks gives one
-/// word of 4 bytes, to all lanes that ask for that word.
+/// Wavefronts that a request to shared memory takes, and the fewest for its distinct words: in one, each of the 32 banks gives
+/// one word of 4 bytes, to all lanes that ask for that word.
 pub fn wavefronts(addresses: &[u64; LANES], request: &Request<'_>) -> (u64, u64) {
     let words = u64::from(request.bytes.div_ceil(4));
     if uniform(addresses) {
@@ -485,22 +485,15 @@ pub fn wavefronts(addresses: &[u64; LANES], request: &Request<'_>) -> (u64, u64)
         let least = (u64::from(request.bytes) * LANES as u64).div_ceil(128);
         return (least, least);
     }
-    // Distinct words of each bank; a request has at most 128.
-    let (mut seen, mut used) = ([[u32::MAX; 16]; LANES], [0usize; LANES]);
-    for lane in lanes(request.mask) {
+    // Accesses are aligned to their size: two of them are of the same words, or of none in common.
+    let sorted = &mut [0; LANES];
+    let sorted = sort(sorted, lanes(request.mask).map(|lane| addresses[lane]));
+    let (mut of_bank, mut last) = ([0u64; LANES], None);
+    for address in sorted.iter().filter(|address| last.replace(**address) != Some(**address)) {
         for word in 0..words {
-            let word = (addresses[lane] / 4 + word) as u32;
-            let bank = word as usize % LANES;
-            let known = &mut seen[bank];
-            let count = used[bank].min(known.len());
-            if !known[..count].contains(&word) {
-                if count < known.len() {
-                    known[count] = word;
-                }
-                used[bank] += 1;
-            }
+            of_bank[(address / 4 + word) as usize % LANES] += 1;
         }
     }
-    let most = used.iter().copied().max().unwrap_or(0).max(1);
-    (most as u64, used.iter().sum::<usize>().max(1).div_ceil(LANES) as u64)
+    let most = of_bank.iter().copied().max().unwrap_or(0).max(1);
+    (most, of_bank.iter().sum::<u64>().max(1).div_ceil(LANES as u64))
 }

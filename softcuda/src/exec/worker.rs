@@ -340,20 +340,20 @@ impl<'a> Worker<'a> {
         targets: &[u32],
     ) -> Result<Flow, Fault> {
         let values = read_register(&warp.frames[group.frame], register);
-        let (mut left, mut parts) = (active, 0);
+        let (mut left, mut next) = (active, Vec::new());
         while left != 0 {
             let value = values[left.trailing_zeros() as usize];
             let same = lanes(left).filter(|lane| values[*lane] == value).fold(0, |mask, lane| mask | 1 << lane);
             let target = usize::try_from(value).ok().and_then(|index| targets.get(index)).ok_or(Fault::InvalidPc)?;
             warp.groups.push(Group { pc: *target, mask: same, ..*group });
             left &= !same;
-            parts += 1;
+            next.push(*target);
         }
         if group.mask & !active != 0 {
             warp.groups.push(Group { pc: group.pc + 1, mask: group.mask & !active, ..*group });
-            parts += 1;
+            next.push(group.pc + 1);
         }
-        self.tally.traffic.divergent_branches += u64::from(parts > 1);
+        self.tally.traffic.divergent_branches += u64::from(next.iter().any(|pc| *pc != next[0]));
         Ok(Flow::Choose)
     }
 

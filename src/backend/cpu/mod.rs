@@ -327,6 +327,10 @@ impl Backend for Cpu {
 
     fn reparameterise(&mut self, latent: usize, posterior: &Buffer, noise: Noise, eps: &mut Buffer, z: &mut Buffer) {
         let (rows, address) = (self.current.rows, self.address());
+        for moments in [&mut self.sums.mean, &mut self.sums.mean_squared] {
+            // Where nobody said how many units there are.
+            moments.resize(latent.max(moments.len()), 0.0);
+        }
         let (eps, z) = (Parts::new(&mut eps[..rows * latent]), Parts::new(&mut z[..rows * latent]));
         let (tasks, rows_of) = row_tasks(rows);
         reserve(&mut self.partial, tasks);

@@ -59,10 +59,10 @@ pub enum CompileError {
         nvrtc: (u32, u32),
     },
     /// No compiler, and the kernel is not in the cache.
-    #[error("there is nothing to compile kernels/{file} with: {source}")]
+    #[error("there is nothing to compile {file} with: {source}")]
     NoCompiler {
         /// The file.
-        file: &'static str,
+        file: String,
         /// Where NVRTC was looked for.
         source: Box<nvrtc::Error>,
     },
@@ -70,11 +70,11 @@ pub enum CompileError {
     #[error("kernels/{0} is not among the embedded sources; add it to src/backend/cuda/sources.rs")]
     UnknownSource(&'static str),
     /// The compiler refuses the source. Its message tells file and line.
-    #[error("kernels/{file} does not compile for {architecture}: {source}; correct the source, or try another NVRTC with \
+    #[error("{file} does not compile for {architecture}: {source}; correct the source, or try another NVRTC with \
         LATENT_NVRTC{}", log_text(.source))]
     Compiler {
         /// The file that was compiled. The error may be in a header.
-        file: &'static str,
+        file: String,
         /// The architecture it was compiled for.
         architecture: String,
         /// What the compiler says.
@@ -119,7 +119,8 @@ impl Compiler {
         let architecture = self.architecture()?;
         let text = sources::text(source.file).ok_or(CompileError::UnknownSource(source.file))?;
         let key = Key { architecture, hash: hash(source, text) };
-        let no_compiler = |error| CompileError::NoCompiler { file: source.file, source: Box::new(error) };
+        let file = || format!("kernels/{}", source.file);
+        let no_compiler = |error| CompileError::NoCompiler { file: file(), source: Box::new(error) };
         let nvrtc = match self.nvrtc() {
             Ok(nvrtc) => nvrtc,
             // Any version will do where none can be had; but a wrong $LATENT_NVRTC is told, not passed over.
@@ -129,11 +130,26 @@ impl Compiler {
         if let Some(image) = self.cache.get(&key, nvrtc.version()) {
             return Ok(image);
         }
-        let image = compile(nvrtc, source, text, architecture)?;
+        let program = Text { name: source.file, shown: &file(), text, defines: &source.defines };
+        let image = compile(nvrtc, program, architecture)?;
         self.compiled += 1;
         if let Err(reason) = self.cache.put(&key, &image) {
             self.note.get_or_insert(format!("compiled kernels are not kept for the next start: {reason}"));
         }
+        Ok(image)
+    }
+
+    /// The code of a kernel of one's own, `text`, which messages call `name`. It is compiled as latent's own kernels are, may
+    /// include the headers of `kernels/`, and is not kept for the next start.
+    ///
+    /// # Errors
+    /// See [`CompileError`].
+    pub fn image_of_text(&mut self, name: &str, text: &str) -> Result<Image, CompileError> {
+        let architecture = self.architecture()?;
+        let no_compiler = |error| CompileError::NoCompiler { file: name.to_owned(), source: Box::new(error) };
+        let nvrtc = self.nvrtc().map_err(no_compiler)?;
+        let image = compile(nvrtc, Text { name, shown: name, text, defines: &[] }, architecture)?;
+        self.compiled += 1;
         Ok(image)
     }
 
@@ -174,21 +190,33 @@ fn hash(source: &Source, text: &str) -> Hash {
     sha.finalize().into()
 }
 
-fn compile(nvrtc: Nvrtc, source: &Source, text: &str, architecture: u32) -> Result<Image, CompileError> {
+/// What NVRTC is given to compile.
+struct Text<'a> {
+    /// What the compiler calls it.
+    name: &'a str,
+    /// What a person calls it.
+    shown: &'a str,
+    text: &'a str,
+    /// Macros, as in `TILE=64`.
+    defines: &'a [String],
+}
+
+fn compile(nvrtc: Nvrtc, source: Text<'_>, architecture: u32) -> Result<Image, CompileError> {
     let target = target(architecture, nvrtc.supported_architectures(), nvrtc.version())?;
-    let options = options(source, &target);
-    let program: Program = nvrtc
-        .compile_with_headers(text, source.file, &sources::headers(), &options)
-        .map_err(|error| CompileError::Compiler { file: source.file, architecture: target, source: Box::new(error) })?;
+    let options = options(source.defines, &target);
+    let program: Program =
+        nvrtc.compile_with_headers(source.text, source.name, &sources::headers(), &options).map_err(|error| {
+            CompileError::Compiler { file: source.shown.to_owned(), architecture: target, source: Box::new(error) }
+        })?;
     let cubin = program.cubin().map(<[u8]>::to_vec);
     Ok(Image { cubin, ptx: program.ptx().to_owned(), nvrtc: nvrtc.version() })
 }
 
-/// What `source` is compiled with for `target`.
-pub(crate) fn options(source: &Source, target: &str) -> Vec<String> {
+/// What a source with these macros is compiled with for `target`.
+pub(crate) fn options(defines: &[String], target: &str) -> Vec<String> {
     let mut options: Vec<String> = OPTIONS.iter().map(ToString::to_string).collect();
     options.push(format!("--gpu-architecture={target}"));
-    options.extend(source.defines.iter().map(|define| format!("-D{define}")));
+    options.extend(defines.iter().map(|define| format!("-D{define}")));
     options
 }
 

@@ -171,6 +171,18 @@ impl Cuda {
         self.compiler.compiled()
     }
 
+    /// Compiles `text`, a kernel of one's own that messages call `name`, and gives the function `entry` of it, to be launched in
+    /// [`Cuda::stream`] on the addresses of buffers (`Buffer::at`). What the backend enqueued before is done by then, and
+    /// what it enqueues later comes after: the stream keeps the order.
+    ///
+    /// # Errors
+    /// There is nothing to compile with, the compiler or the driver refuses the text, or it has no such function.
+    pub fn function(&mut self, name: &str, text: &str, entry: &str) -> Result<CudaFunction, Error> {
+        let image = self.compiler.image_of_text(name, text)?;
+        let module = device::load(&self.device, &image)?;
+        module.load_function(entry).map_err(Error::fault("looking for a kernel; declare it extern \"C\" __global__"))
+    }
+
     /// Waits until everything enqueued has been done.
     ///
     /// # Errors
@@ -293,6 +305,7 @@ impl Cuda {
         self.moments.settle();
     }
 
+    // ANCHOR: submit
     /// Carries out the launches of the current step.
     fn submit(&mut self) -> Result<(), Error> {
         if self.current.name.is_none() {
@@ -305,6 +318,7 @@ impl Cuda {
         };
         self.recordings[index].launch().map_err(Error::fault("launching a step"))
     }
+    // ANCHOR_END: submit
 
     /// Records the launches of the current step as a graph, in place of the oldest where there are many.
     fn record(&mut self) -> Result<usize, Error> {
@@ -593,6 +607,12 @@ impl Backend for Cuda {
         let partial = self.kl_parts.reserve(&self.stream, sampling_blocks);
         let moments = self.moments.reserve(&self.stream, 2 * latent);
         let (Some(partial), Some(sum)) = (self.attempt(partial), self.attempt(moments)) else { return };
+        if self.units == 0 {
+            // Nobody said how many units there are, and the room may hold what was summed before.
+            let blank = self.moments.write(&self.stream, &vec![0.0; 2 * latent]);
+            self.attempt(blank);
+            self.units = latent;
+        }
         (self.end.kl, self.end.kl_parts) = (partial, int(sampling_blocks));
         let argument = arguments::Reparameterise {
             posterior: posterior.at(0),

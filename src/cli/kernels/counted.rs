@@ -1,8 +1,9 @@
 //! What softcuda counts of a case, for a terminal.
 
-use softcuda::counts::{AccessKind, LaunchCounts, Traffic};
+use softcuda::counts::{Access, AccessKind, LaunchCounts, Traffic};
 
 use super::text::{Align, kibibytes, quantity, table};
+use crate::backend::cuda::sources;
 use crate::lab::case::Case;
 
 /// Classes of instructions that are told by name; the others are told together.
@@ -94,9 +95,18 @@ fn memory(counts: &LaunchCounts) -> Vec<String> {
     let mut lines = vec![String::new()];
     lines.extend(table([Left, Right, Right, Right, Right], &rows));
     if counts.shared_loads.requests + counts.shared_stores.requests > 0 {
-        lines.push(format!("  bank conflicts  {} wavefronts more than the bytes take", counts.bank_conflicts()));
+        let most = counts.most_conflicts().filter(|access| access.line > 0);
+        let most = most.map_or_else(String::new, |access| format!(", most at {}", place(access)));
+        lines.push(format!("  bank conflicts  {} wavefronts more than the bytes take{most}", counts.bank_conflicts()));
     }
     lines
+}
+
+/// A source line, its file as it lies in `kernels/`: the compiler puts a folder of its own before it.
+fn place(access: &Access) -> String {
+    let known = sources::FILES.iter().map(|(name, _)| *name).filter(|name| access.file.ends_with(name));
+    let file = known.max_by_key(|name| name.len()).unwrap_or(&access.file);
+    format!("line {} of {file}", access.line)
 }
 
 /// The lines of the source whose requests are the widest.
@@ -109,8 +119,8 @@ fn widest(counts: &LaunchCounts) -> Vec<String> {
     ];
     let told = kinds.into_iter().filter_map(|(name, kind)| {
         let access = counts.widest(kind).filter(|access| access.line > 0)?;
-        let (each, unit) = (access.traffic.per_request(), kind.unit());
-        Some(format!("  widest {name}: line {} of {}, {each:.2} {unit} a request", access.line, access.file))
+        let (each, unit) = (access.widest.per_request(), kind.unit());
+        Some(format!("  widest {name}: {}, {each:.2} {unit} a request", place(access)))
     });
     told.collect()
 }

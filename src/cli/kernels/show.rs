@@ -1,6 +1,6 @@
 //! `kernels show`: what a kernel is, and what the compiler makes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -81,8 +81,8 @@ impl Shown {
         let mut told = BTreeMap::new();
         for source in case.launches.iter().map(|launch| &launch.source) {
             let key = (source.file, source.defines.clone());
-            if !told.contains_key(&key) {
-                told.insert(key, facts::of(nvrtc, source, arch.0)?);
+            if let btree_map::Entry::Vacant(place) = told.entry(key) {
+                place.insert(facts::of(nvrtc, source, arch.0)?);
             }
         }
         let kernel = |launch: &Launch| {

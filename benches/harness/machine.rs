@@ -1,4 +1,4 @@
-//! The device to measure: a real one where there is a driver, else the software one, on which everything is rehearsed.
+//! The device to measure: a real one where there is a driver, else the software one, which counts.
 
 use latent::backend::Precision;
 use latent::backend::cuda::compile::Compiler;
@@ -7,7 +7,7 @@ use latent::backend::cuda::{self, Cuda};
 use softcuda::Library;
 use softcuda::settings::Settings;
 
-use crate::Failure;
+use super::Failure;
 
 /// A driver of this process and its device.
 pub struct Machine {
@@ -33,10 +33,10 @@ impl Machine {
             }
             Ok(opened) => Ok(Self { info: opened.info, software: None }),
             Err(DeviceError::NoDriver) => {
-                println!("There is no NVIDIA driver here: this is a rehearsal on the software driver.");
+                println!("There is no NVIDIA driver here: the software driver takes its place, and counts.");
                 Self::software()
             }
-            Err(error) => Err(format!("{error}. For a rehearsal: cargo bench --bench gpu -- --emulated").into()),
+            Err(error) => Err(format!("{error}. For the software driver in its place, add -- --emulated").into()),
         }
     }
 
