@@ -218,7 +218,7 @@ pub struct Staircase {
 }
 
 /// All staircases.
-pub const STAIRCASES: &[Staircase] = &[
+pub static STAIRCASES: &[Staircase] = &[
     Staircase {
         name: "gemm",
         what: "a product of matrices, C = A B",
@@ -337,7 +337,7 @@ const FUSED: &str = "\
 const PARAMETERS: usize = 1_189_984;
 
 /// All kernels: the staircases, then the others by name.
-pub const ENTRIES: &[Entry] = &[
+pub static ENTRIES: &[Entry] = &[
     product("gemm/1_naive", &["gemm/1_naive.cu"], TURING, |name, size| products::case(name, Step::Naive, size)),
     product("gemm/2_coalesced", &["gemm/2_coalesced.cu"], TURING, |name, size| {
         products::case(name, Step::Coalesced, size)

@@ -6,8 +6,6 @@ use latent::backend::cuda::sources;
 use latent::lab::Error;
 use latent::lab::catalogue::{self, Axis, ENTRIES, STAIRCASES, Size};
 use latent::lab::header::SECTIONS;
-use latent::nn::weights::layout_of;
-use latent::nn::{Dims, Kind};
 
 #[test]
 fn every_kernel_is_in_it() {
@@ -54,12 +52,6 @@ fn staircases_are_made_of_entries_and_of_all_numbered_ones() {
         let usual: HashSet<Size> = staircase.steps.iter().map(|step| catalogue::find(step).unwrap().usual).collect();
         assert_eq!(usual.len(), 1, "{}: its steps are compared at one size", staircase.name);
     }
-}
-
-#[test]
-fn adams_usual_size_is_that_of_the_variational_autoencoder() {
-    let layout = layout_of(Kind::Variational, Dims { input: 784, hidden: 400, latent: 200 });
-    assert_eq!(catalogue::find("adam").unwrap().usual.n, layout.len());
 }
 
 /// What is said of a size.

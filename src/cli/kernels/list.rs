@@ -15,8 +15,10 @@ pub struct List {
     json: bool,
 }
 
-/// Width of the columns: name, what, cost, bound.
-const WIDTHS: [usize; 4] = [23, 50, 28, 13];
+/// Columns of a line, and what costs and bounds may take of them. What a kernel does takes what is left.
+const WIDTH: usize = 120;
+const COST_WIDTH: usize = 38;
+const BOUND_WIDTH: usize = 14;
 
 impl List {
     /// Lists the kernels.
@@ -62,18 +64,22 @@ fn lines() -> Vec<String> {
         (title, ENTRIES.iter().filter(|entry| staircase.steps.contains(&entry.name)).collect::<Vec<_>>())
     });
     let others = ENTRIES.iter().filter(|entry| staircase_of(entry).is_none()).collect();
-    let groups: Vec<_> = groups.chain([("the other kernels of a training step".to_owned(), others)]).collect();
-    let rows: Vec<[String; 4]> =
-        groups.iter().flat_map(|(_, entries)| entries.iter().map(|entry| row(entry))).collect();
-    let mut rows = table([Align::Left; 4], &rows).into_iter();
-    let group = |(title, entries): &(String, Vec<&Entry>)| {
-        let rows: Vec<String> = rows.by_ref().take(entries.len()).collect();
-        [title.clone()].into_iter().chain(rows).chain([String::new()]).collect::<Vec<_>>()
-    };
-    let lines: Vec<String> = groups.iter().flat_map(group).collect();
+    let groups = groups.chain([("the other kernels of a training step".to_owned(), others)]);
+    let lines = groups.flat_map(|(title, entries)| {
+        [title].into_iter().chain(table([Align::Left; 4], &rows(&entries))).chain([String::new()]).collect::<Vec<_>>()
+    });
     let advice =
         "`latent kernels show NAME` tells all of one; `run NAME` runs it; `compare gemm` compares a staircase.";
-    lines.into_iter().chain([advice.to_owned()]).collect()
+    lines.chain([advice.to_owned()]).collect()
+}
+
+/// Name, what, cost and bound of each entry of a group.
+fn rows(entries: &[&Entry]) -> Vec<[String; 4]> {
+    let mut rows: Vec<[String; 4]> = entries.iter().map(|entry| row(entry)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let left = WIDTH.saturating_sub(width(0) + width(2) + width(3) + 6);
+    rows.iter_mut().for_each(|row| row[1] = fitted(&row[1], left));
+    rows
 }
 
 fn row(entry: &Entry) -> [String; 4] {
@@ -82,8 +88,8 @@ fn row(entry: &Entry) -> [String; 4] {
     // What the steps of a staircase have in common stands in its title.
     let what = staircase_of(entry).and_then(|_| what.split_once(", ")).map_or(what, |(_, idea)| idea);
     let (cost, bound) = (header.section("Cost").unwrap_or_default(), header.section("Bound").unwrap_or_default());
-    let cells = [entry.name.to_owned(), what.to_owned(), cost_in_short(cost), bound_in_short(bound)];
-    std::array::from_fn(|column| fitted(&cells[column], WIDTHS[column]))
+    let (cost, bound) = (fitted(&cost_in_short(cost), COST_WIDTH), fitted(&bound_in_short(bound), BOUND_WIDTH));
+    [entry.name.to_owned(), what.to_owned(), cost, bound]
 }
 
 /// A cost's first clause, without the words that are the same in all.

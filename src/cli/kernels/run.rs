@@ -1,15 +1,17 @@
 //! `kernels run`: one kernel, verified, then measured or counted.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
+use softcuda::counts::LaunchCounts;
 
 use super::counted;
 use super::machine::{Machine, Where};
 use super::text::{duration, quantity};
+use crate::backend::cuda::DeviceInfo;
 use crate::backend::cuda::device::Version;
 use crate::cli::{Error, display};
-use crate::lab::case::Agreement;
-use crate::lab::catalogue;
+use crate::lab::case::{Agreement, Case};
+use crate::lab::catalogue::{self, Entry, Size};
 use crate::lab::measure::{self, Measured, Spread};
 
 /// Options of `kernels run`.
@@ -50,32 +52,58 @@ impl Run {
         })?;
         let is_hardware = !machine.is_software();
         let measured = is_hardware.then(|| measure::measure(&machine.bench, &placed, case.work)).transpose()?;
-        let info = machine.bench.info();
-        let capability = Version(info.compute_capability.0, info.compute_capability.1).to_string();
+        let done = Done { entry, size, case: &case, info: machine.bench.info(), agreement, measured, counts: &counts };
         if self.json {
-            let device =
-                json!({"name": info.name, "compute_capability": capability, "is_softcuda": measured.is_none()});
-            let size = json!({"m": size.m, "n": size.n, "k": size.k});
-            let mut value = json!({"name": entry.name, "size": size, "device": device});
-            value["work"] = json!(case.work);
-            value["agreement"] = json!(agreement);
-            match measured {
-                Some(measured) => value["measured"] = json!(measured),
-                None => value["counts"] = json!(counts),
-            }
-            display::line(&value.to_string());
-            return Ok(());
+            display::line(&done.as_json().to_string());
+        } else {
+            done.lines().iter().for_each(|line| display::line(line));
         }
-        display::line(&format!(
-            "{} at {} on {}, compute capability {capability}",
-            entry.name,
-            entry.spelt(size),
-            info.name
-        ));
-        display::line(&verdict(agreement));
-        let lines = measured.map_or_else(|| counted::lines(&counts, &case), timed);
-        lines.iter().for_each(|line| display::line(line));
         Ok(())
+    }
+}
+
+/// A run that succeeded: measured on a GPU, counted on softcuda.
+struct Done<'a> {
+    entry: &'static Entry,
+    size: Size,
+    case: &'a Case,
+    info: &'a DeviceInfo,
+    agreement: Agreement,
+    measured: Option<Measured>,
+    counts: &'a [LaunchCounts],
+}
+
+impl Done<'_> {
+    fn capability(&self) -> Version {
+        let (major, minor) = self.info.compute_capability;
+        Version(major, minor)
+    }
+
+    fn as_json(&self) -> Value {
+        let Size { m, n, k } = self.size;
+        let mut value = json!({
+            "name": self.entry.name,
+            "size": {"m": m, "n": n, "k": k},
+            "device": {
+                "name": self.info.name,
+                "compute_capability": self.capability().to_string(),
+                "is_softcuda": self.measured.is_none(),
+            },
+            "work": self.case.work,
+            "agreement": self.agreement,
+        });
+        match self.measured {
+            Some(measured) => value["measured"] = json!(measured),
+            None => value["counts"] = json!(self.counts),
+        }
+        value
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let (name, size, device) = (self.entry.name, self.entry.spelt(self.size), &self.info.name);
+        let heading = format!("{name} at {size} on {device}, compute capability {}", self.capability());
+        let figures = self.measured.map_or_else(|| counted::lines(self.counts, self.case), timed);
+        [heading, verdict(self.agreement)].into_iter().chain(figures).collect()
     }
 }
 

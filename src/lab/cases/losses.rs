@@ -1,6 +1,8 @@
 //! Losses by themselves, and the sum of what blocks leave.
 
-use super::{HYPERPARAMETERS, ULP, each, launch, on_elements, on_elements_arguments, positive, total, uniform, within};
+use super::{
+    HYPERPARAMETERS, ULP, each, launch, on_elements, on_elements_arguments, positive, total, uniform, walk, within,
+};
 use crate::backend::cuda::Argument;
 use crate::backend::cuda::elementwise::{BLOCK, QUAD};
 use crate::backend::cuda::gemm::Size;
@@ -41,7 +43,7 @@ pub fn bce_loss(name: &'static str, step: &BceStep, size: Size) -> Case {
     let pairs = || pairs(&logits, &targets);
     let loss = pairs().map(|(a, t)| bce_of(a, t)).sum();
     // A loss is a difference of numbers as large as its logit.
-    let magnitude: f64 = pairs().map(|(a, t)| bce_of(a, t) + a.abs()).sum();
+    let error = LOSS_ULPS * ULP * walk(pairs().map(|(a, t)| bce_of(a, t) + a.abs()));
     let blocks = length.div_ceil(step.share);
     let first = launch(step.file, step.entry, (blocks, step.block), move |addresses| {
         on_elements_arguments([0, 1, PARTS], length, addresses)
@@ -57,7 +59,7 @@ pub fn bce_loss(name: &'static str, step: &BceStep, size: Size) -> Case {
             Contents::room::<f64>(1),
         ],
         launches: [first].into_iter().chain(second).collect(),
-        expected: vec![total("loss", result, loss, LOSS_ULPS * ULP * magnitude)],
+        expected: vec![total("loss", result, loss, error)],
         work: Work { flop: 50.0 * length as f64, bytes: 8.0 * (length + 1) as f64 },
     }
 }
@@ -95,7 +97,8 @@ pub fn kl(name: &'static str, size: Size) -> Case {
     let Size { m: rows, n: latent, .. } = size;
     let posterior = uniform(1, rows * 2 * latent);
     let units = || units_of(&posterior, latent);
-    let divergence: f64 = units().map(|(m, v)| divergence(m, v)).sum();
+    let kl = units().map(|(m, v)| divergence(m, v)).sum();
+    let error = 16.0 * ULP * walk(units().map(|(m, v)| divergence(m, v)));
     let beta = HYPERPARAMETERS.beta;
     let gradient = |row: &[f32]| {
         let (means, log_vars) = row.split_at(latent);
@@ -113,10 +116,7 @@ pub fn kl(name: &'static str, size: Size) -> Case {
             Contents::room::<f32>(rows * 2 * latent),
         ],
         launches: vec![kl_launch("kl_loss", 1, None, size), kl_launch("kl_gradient", 2, Some(beta as f32), size)],
-        expected: vec![
-            total("divergence", 1, divergence, 16.0 * ULP * divergence),
-            each("gradient", 2, gradient, 16.0),
-        ],
+        expected: vec![total("divergence", 1, kl, error), each("gradient", 2, gradient, 16.0)],
         work: Work { flop: 60.0 * elements, bytes: 16.0 * elements + 8.0 * blocks as f64 },
     }
 }

@@ -99,6 +99,11 @@ fn total(what: &'static str, buffer: usize, value: f64, allowed: f64) -> Expecte
     Expected { what, buffer, offset: 0, number: Number::F64, compared: Compared::Sum, values, allowed }
 }
 
+/// How far a sum gets off where each of its terms is off by as much as its magnitude, either way: the root of the sum of squares.
+fn walk(magnitudes: impl Iterator<Item = f64>) -> f64 {
+    magnitudes.map(|magnitude| magnitude * magnitude).sum::<f64>().sqrt()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
