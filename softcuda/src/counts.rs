@@ -1,8 +1,9 @@
 //! What launches executed and moved: by instruction class, by bytes, by sectors and wavefronts; and which calls the
 //! driver got.
 
+use crate::check::{Site, Sites};
 use crate::program::Program;
-use crate::program::instruction::Class;
+use crate::program::instruction::{Action, Class};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -21,18 +22,97 @@ pub struct Traffic {
     pub bytes: u64,
     /// For device memory the sectors of 32 bytes touched; for shared memory the wavefronts, 32 banks of 4 bytes each.
     pub transactions: u64,
+    /// The transactions that the distinct bytes of each request would take if they lay side by side.
+    #[serde(default)]
+    pub least: u64,
 }
 
 impl Traffic {
-    fn add(&mut self, other: &Traffic) {
+    /// Adds another's.
+    pub fn add(&mut self, other: &Traffic) {
         self.requests += other.requests;
         self.bytes += other.bytes;
         self.transactions += other.transactions;
+        self.least += other.least;
     }
 
     /// Sectors, or wavefronts, for each request.
     pub fn per_request(&self) -> f64 {
         self.transactions as f64 / self.requests.max(1) as f64
+    }
+}
+
+/// What a source line does to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessKind {
+    /// Loads from device memory, those of `cp.async` among them.
+    GlobalLoad,
+    /// Stores to device memory.
+    GlobalStore,
+    /// Atomics on device memory.
+    GlobalAtomic,
+    /// Loads from shared memory.
+    SharedLoad,
+    /// Stores to shared memory, those of `cp.async` among them.
+    SharedStore,
+    /// Atomics on shared memory.
+    SharedAtomic,
+}
+
+impl AccessKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::GlobalLoad,
+        Self::GlobalStore,
+        Self::GlobalAtomic,
+        Self::SharedLoad,
+        Self::SharedStore,
+        Self::SharedAtomic,
+    ];
+
+    /// Its name, as in `global load`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GlobalLoad => "global load",
+            Self::GlobalStore => "global store",
+            Self::GlobalAtomic => "global atomic",
+            Self::SharedLoad => "shared load",
+            Self::SharedStore => "shared store",
+            Self::SharedAtomic => "shared atomic",
+        }
+    }
+
+    /// Whether it is of shared memory.
+    pub fn is_shared(self) -> bool {
+        self >= Self::SharedLoad
+    }
+
+    /// What its transactions are.
+    pub fn unit(self) -> &'static str {
+        if self.is_shared() { "wavefronts" } else { "sectors" }
+    }
+}
+
+/// The requests of one kind that a source line makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The source file; empty where the kernel was compiled without line information.
+    pub file: String,
+    /// The line in it, from 1; 0 where it is not known.
+    pub line: u32,
+    /// What the line does.
+    pub kind: AccessKind,
+    /// How much of it.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+}
+
+impl std::fmt::Display for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, unit, each) = (self.kind.name(), self.kind.unit(), self.traffic.per_request());
+        write!(f, "{name} {each:.2} {unit} a request")?;
+        if self.line > 0 { write!(f, ", {} line {}", self.file, self.line) } else { Ok(()) }
     }
 }
 
@@ -74,6 +154,15 @@ pub struct LaunchCounts {
     pub shared_atomics: Traffic,
     /// Loads and stores of local memory.
     pub local: Traffic,
+    /// Where loads, stores and atomics of device and shared memory come from, by file, line and kind.
+    #[serde(default)]
+    pub accesses: Vec<Access>,
+    /// Branches that warps came to, those not taken among them.
+    #[serde(default)]
+    pub branches: u64,
+    /// Branches at which a warp's lanes parted.
+    #[serde(default)]
+    pub divergent_branches: u64,
     /// Barriers of blocks that warps waited at.
     pub barriers: u64,
     /// Warps that fit on a multiprocessor, of those it has room for.
@@ -96,6 +185,27 @@ impl LaunchCounts {
         let sectors =
             self.global_loads.transactions + self.global_stores.transactions + self.global_atomics.transactions;
         sectors * SECTOR
+    }
+
+    /// Wavefronts of shared memory that lanes cost each other: those beyond what the bytes take where no two words meet in a bank.
+    pub fn bank_conflicts(&self) -> u64 {
+        let shared = [self.shared_loads, self.shared_stores, self.shared_atomics];
+        shared.iter().map(|traffic| traffic.transactions.saturating_sub(traffic.least)).sum()
+    }
+
+    /// The source line with the most transactions for each request of a kind.
+    pub fn widest(&self, kind: AccessKind) -> Option<&Access> {
+        let of_kind = self.accesses.iter().filter(|access| access.kind == kind);
+        of_kind.max_by(|a, b| a.traffic.per_request().total_cmp(&b.traffic.per_request()))
+    }
+
+    /// Adds a source line's traffic to that of the same line and kind.
+    fn add_access(&mut self, access: &Access) {
+        let key = |access: &Access| (access.file.clone(), access.line, access.kind);
+        match self.accesses.binary_search_by_key(&key(access), key) {
+            Ok(index) => self.accesses[index].traffic.add(&access.traffic),
+            Err(index) => self.accesses.insert(index, access.clone()),
+        }
     }
 
     fn traffics_mut(&mut self) -> [&mut Traffic; 7] {
@@ -123,6 +233,9 @@ impl LaunchCounts {
         for (mine, theirs) in self.traffics_mut().into_iter().zip(theirs.traffics_mut()) {
             mine.add(theirs);
         }
+        other.accesses.iter().for_each(|access| self.add_access(access));
+        self.branches += other.branches;
+        self.divergent_branches += other.divergent_branches;
         self.barriers += other.barriers;
         (self.grid, self.block, self.shared_bytes) = (other.grid, other.block, other.shared_bytes);
         self.theoretical_occupancy = other.theoretical_occupancy;
@@ -134,15 +247,39 @@ impl LaunchCounts {
 pub struct Tally {
     /// For each function, warps and lanes that executed each instruction.
     pub executed: Vec<Vec<(u64, u64)>>,
+    /// For each function, what each instruction asked of device memory and of shared memory.
+    touched: Vec<Vec<Touched>>,
     /// See [`LaunchCounts`], whose traffic alone is filled in.
     pub traffic: LaunchCounts,
 }
 
+/// What one instruction asked of device memory and of shared memory, which `cp.async` and generic addresses may both do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Touched([Option<(AccessKind, Traffic)>; 2]);
+
 impl Tally {
     /// Zeros for a program.
     pub fn new(program: &Program) -> Tally {
-        let executed = program.functions.iter().map(|code| vec![(0, 0); code.instructions.len()]).collect();
-        Tally { executed, traffic: LaunchCounts::default() }
+        let lengths = || program.functions.iter().map(|code| code.instructions.len());
+        let executed = lengths().map(|length| vec![(0, 0); length]).collect();
+        let touched = lengths().map(|length| vec![Touched::default(); length]).collect();
+        Tally { executed, touched, traffic: LaunchCounts::default() }
+    }
+
+    /// Adds a request of the instruction at `pc` of a function.
+    pub fn add_request(&mut self, (function, pc): (usize, u32), kind: AccessKind, request: Traffic) {
+        let counts = &mut self.traffic;
+        let sum = match kind {
+            AccessKind::GlobalLoad => &mut counts.global_loads,
+            AccessKind::GlobalStore => &mut counts.global_stores,
+            AccessKind::GlobalAtomic => &mut counts.global_atomics,
+            AccessKind::SharedLoad => &mut counts.shared_loads,
+            AccessKind::SharedStore => &mut counts.shared_stores,
+            AccessKind::SharedAtomic => &mut counts.shared_atomics,
+        };
+        sum.add(&request);
+        let touched = &mut self.touched[function][pc as usize].0[usize::from(kind.is_shared())];
+        touched.get_or_insert((kind, Traffic::default())).1.add(&request);
     }
 
     /// Adds another thread's.
@@ -151,16 +288,35 @@ impl Tally {
             mine.0 += theirs.0;
             mine.1 += theirs.1;
         }
+        for (mine, theirs) in self.touched.iter_mut().flatten().zip(other.touched.iter().flatten()) {
+            for (mine, theirs) in mine.0.iter_mut().zip(theirs.0) {
+                let Some((kind, traffic)) = theirs else { continue };
+                mine.get_or_insert((kind, Traffic::default())).1.add(&traffic);
+            }
+        }
         self.traffic.add(&other.traffic);
     }
 
-    /// The counts of a launch.
-    pub fn finish(self, program: &Program) -> LaunchCounts {
+    /// The counts of a launch, with source lines from `sites`.
+    pub fn finish(self, program: &Program, sites: &Sites) -> LaunchCounts {
         let mut counts = self.traffic;
+        for (first, touched) in program.sites.iter().zip(&self.touched) {
+            for (pc, touched) in touched.iter().enumerate() {
+                for (kind, traffic) in touched.0.into_iter().flatten() {
+                    let source = sites.get(Site(first + pc as u32));
+                    let (file, line) = source.map_or((None, 0), |source| (source.file, source.line));
+                    let file = file.map_or_else(String::new, |file| file.to_string());
+                    counts.add_access(&Access { file, line, kind, traffic });
+                }
+            }
+        }
         for (code, executed) in program.functions.iter().zip(&self.executed) {
             for (instruction, (warps, lanes)) in code.instructions.iter().zip(executed) {
                 counts.warp_instructions += warps;
                 counts.lane_instructions += lanes;
+                if matches!(instruction.action, Action::Branch(_) | Action::BranchTable(..)) {
+                    counts.branches += warps;
+                }
                 counts.flops += lanes * u64::from(instruction.flops);
                 if instruction.class == Class::Float32 && instruction.flops == FMA_FLOPS {
                     counts.fmas += lanes;
@@ -366,6 +522,11 @@ impl std::fmt::Display for LaunchCounts {
                 traffic.per_request()
             )?;
         }
+        for access in AccessKind::ALL.into_iter().filter_map(|kind| self.widest(kind)) {
+            writeln!(f, "    widest {access}")?;
+        }
+        writeln!(f, "  bank conflicts {:>19} wavefronts", self.bank_conflicts())?;
+        writeln!(f, "  branches {:>25}    divergent {}", self.branches, self.divergent_branches)?;
         writeln!(f, "  bytes moved {:>22}    barriers {}", self.bytes_moved(), self.barriers)?;
         write!(f, "  theoretical occupancy {:>11.0} %", 100.0 * self.theoretical_occupancy)
     }

@@ -6,7 +6,7 @@ mod device;
 
 use device::Argument::{Floats, Int, Zeros};
 use device::{Device, integers, order};
-use softcuda::counts::LaunchCounts;
+use softcuda::counts::{AccessKind, LaunchCounts, Traffic};
 use softcuda::settings::Settings;
 use std::sync::Arc;
 
@@ -114,4 +114,81 @@ fn each_warp_counts_each_barrier_that_it_waits_at() {
     device.launch("sgemm_tiled", [2, 2, 1], [32, 32, 1], device.parameters(&operands), order(0, 0)).unwrap();
     let (blocks, warps, tiles, barriers_of_a_tile) = (4, 32, 2, 2);
     assert_eq!(device.machine.counts.launches()[0].barriers, blocks * warps * tiles * barriers_of_a_tile);
+}
+
+#[test]
+fn conflicts_are_the_wavefronts_that_lanes_cost_each_other() {
+    let store = |stride: u32| {
+        let body = format!("mul.wide.u32 %rd2, %r0, {stride};\nadd.u64 %rd2, %rd1, %rd2;\nst.shared.u32 [%rd2], %r0;");
+        counts_of(&body).bank_conflicts()
+    };
+    assert_eq!([0, 4, 8, 128, 132].map(store), [0, 0, 1, 31, 0]);
+    let wide = "mul.wide.u32 %rd2, %r0, 16;\nadd.u64 %rd2, %rd1, %rd2;\nld.shared.v4.u32 {%r1, %r2, %r3, %r4}, [%rd2];";
+    assert_eq!(counts_of(wide).bank_conflicts(), 0, "512 bytes take four wavefronts");
+    let pairs =
+        "and.b32 %r1, %r0, 1;\nmul.wide.u32 %rd2, %r1, 128;\nadd.u64 %rd2, %rd1, %rd2;\nld.shared.u32 %r2, [%rd2];";
+    assert_eq!(counts_of(pairs).bank_conflicts(), 1, "two words of one bank, each wanted by half of the lanes");
+}
+
+#[test]
+fn the_least_sectors_are_those_that_distinct_bytes_fill() {
+    for (stride, least) in [(0, 1), (4, 4), (8, 4), (128, 4)] {
+        let counts = counts_of(&format!(
+            "mul.wide.u32 %rd2, %r0, {stride};\nadd.u64 %rd2, %rd0, %rd2;\nld.global.u32 %r1, [%rd2];"
+        ));
+        assert_eq!(counts.global_loads.least, least, "stride {stride}");
+    }
+}
+
+#[test]
+fn what_cp_async_writes_is_counted_as_stores_to_shared_memory() {
+    let copy = |stride: u32| {
+        counts_of(&format!(
+            "mul.wide.u32 %rd2, %r0, 16;\nadd.u64 %rd2, %rd0, %rd2;\nmul.wide.u32 %rd3, %r0, {stride};\n\
+             add.u64 %rd3, %rd1, %rd3;\ncp.async.cg.shared.global [%rd3], [%rd2], 16;\ncp.async.wait_all;"
+        ))
+    };
+    let counts = copy(16);
+    assert_eq!((counts.global_loads.bytes, counts.global_loads.transactions), (512, 16));
+    let stores = counts.shared_stores;
+    assert_eq!((stores.requests, stores.bytes, stores.transactions, stores.least), (1, 512, 4, 4));
+    assert_eq!(copy(128).bank_conflicts(), 28, "all lanes meet in four banks");
+}
+
+#[test]
+fn branches_at_which_lanes_part_are_told_from_others() {
+    let counts = counts_of("setp.lt.u32 %p0, %r0, 8;\n@%p0 bra OUT;\nadd.u32 %r1, %r0, 1;\nOUT:");
+    assert_eq!((counts.branches, counts.divergent_branches), (1, 1));
+    let counts = counts_of("setp.lt.u32 %p0, %r0, 32;\n@%p0 bra OUT;\nadd.u32 %r1, %r0, 1;\nOUT:");
+    assert_eq!((counts.branches, counts.divergent_branches), (1, 0));
+}
+
+#[test]
+fn accesses_by_line_make_up_the_sums() {
+    let cases = [
+        (include_str!("ptx/sgemm_tiled.sm_80.ptx"), "sgemm_tiled", 32, [32, 32, 1]),
+        (include_str!("ptx/gemm_cp_async.sm_80.ptx"), "gemm_cp_async", 64, [256, 1, 1]),
+    ];
+    for (ptx, kernel, tile, block) in cases {
+        let device = Device::new(Settings { threads: 2, ..Settings::default() }, ptx);
+        let (m, n, k) = (64, 128, 64);
+        let operands = [Zeros(m * k), Zeros(k * n), Zeros(m * n), Int(m as i32), Int(n as i32), Int(k as i32)];
+        let grid = [n as u32 / tile, m as u32 / tile, 1];
+        device.launch(kernel, grid, block, device.parameters(&operands), order(0, 0)).unwrap();
+        let counts = device.machine.counts.launches()[0].clone();
+        let sums = [
+            (AccessKind::GlobalLoad, counts.global_loads),
+            (AccessKind::GlobalStore, counts.global_stores),
+            (AccessKind::SharedLoad, counts.shared_loads),
+            (AccessKind::SharedStore, counts.shared_stores),
+        ];
+        for (kind, sum) in sums {
+            let mut of_lines = Traffic::default();
+            let lines = counts.accesses.iter().filter(|access| access.kind == kind);
+            lines.for_each(|access| of_lines.add(&access.traffic));
+            assert_eq!(of_lines, sum, "{kernel} {kind:?}");
+            assert!(counts.widest(kind).is_some_and(|access| access.line > 0 && !access.file.is_empty()), "{kernel}");
+        }
+        assert!(counts.accesses.is_sorted_by_key(|access| (access.file.clone(), access.line, access.kind)));
+    }
 }

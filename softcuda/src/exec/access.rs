@@ -7,7 +7,7 @@ use super::worker::{Spot, Worker, read_register, space_of};
 use crate::check::Check;
 use crate::check::global::{self, Kind};
 use crate::check::shared::{self, Flaw};
-use crate::counts::{SECTOR, Traffic};
+use crate::counts::{AccessKind, SECTOR, Traffic};
 use crate::program::instruction::{Address, Space};
 use crate::program::symbols::{LOCAL_WINDOW, PARAMETER_WINDOW, SHARED_WINDOW};
 
@@ -159,7 +159,7 @@ impl Worker<'_> {
         if low < start || high.saturating_add(bytes) > end {
             self.find_ranges(spot, addresses, &request)?;
         }
-        count(self.traffic(Space::Global, request.kind), addresses, &request);
+        self.count(spot, Space::Global, &request, sectors(addresses, &request));
         if self.context.checks.init || self.context.checks.race {
             self.check_global(spot, addresses, &request);
         }
@@ -262,7 +262,7 @@ impl Worker<'_> {
             }
             return Err(Fault::IllegalAddress);
         }
-        count_wavefronts(self.traffic(Space::Shared, request.kind), addresses, &request);
+        self.count(spot, Space::Shared, &request, wavefronts(addresses, &request));
         self.check_shared(spot, addresses, &request);
         let base = spot.block.shared_pointer();
         Ok(std::array::from_fn(|lane| base.wrapping_add(addresses[lane] as usize)))
@@ -342,11 +342,11 @@ impl Worker<'_> {
         if !lanes(request.mask).all(|lane| fits(addresses[lane])) {
             return Err(self.out_of_bounds(spot, addresses, &request, "the thread's local"));
         }
-        let traffic = self.traffic(Space::Local, request.kind);
-        traffic.requests += 1;
-        traffic.bytes += u64::from(request.mask.count_ones() * request.bytes);
+        let traffic = &mut self.tally.traffic.local;
+        let bytes = u64::from(request.mask.count_ones() * request.bytes);
         // The lanes' words lie side by side on a device: as many sectors as the bytes fill.
-        traffic.transactions += u64::from(request.mask.count_ones() * request.bytes).div_ceil(SECTOR);
+        let sectors = bytes.div_ceil(SECTOR);
+        traffic.add(&Traffic { requests: 1, bytes, transactions: sectors, least: sectors });
         if self.context.checks.init {
             self.check_local(spot, addresses, &request);
         }
@@ -386,17 +386,19 @@ impl Worker<'_> {
         Ok(std::array::from_fn(|lane| base.wrapping_add(inside[lane] as usize)))
     }
 
-    fn traffic(&mut self, space: Space, kind: Kind) -> &mut Traffic {
-        let counts = &mut self.tally.traffic;
-        match (space, kind) {
-            (Space::Local, _) => &mut counts.local,
-            (Space::Shared, Kind::Read | Kind::StrongRead) => &mut counts.shared_loads,
-            (Space::Shared, Kind::Write | Kind::StrongWrite) => &mut counts.shared_stores,
-            (Space::Shared, Kind::Atomic) => &mut counts.shared_atomics,
-            (_, Kind::Read | Kind::StrongRead) => &mut counts.global_loads,
-            (_, Kind::Write | Kind::StrongWrite) => &mut counts.global_stores,
-            (_, Kind::Atomic) => &mut counts.global_atomics,
-        }
+    /// Counts a request to device or shared memory that takes (transactions, and at least so many).
+    pub fn count(&mut self, spot: &Spot<'_>, space: Space, request: &Request<'_>, (transactions, least): (u64, u64)) {
+        let kind = match (space, request.kind) {
+            (Space::Shared, Kind::Read | Kind::StrongRead) => AccessKind::SharedLoad,
+            (Space::Shared, Kind::Write | Kind::StrongWrite) => AccessKind::SharedStore,
+            (Space::Shared, Kind::Atomic) => AccessKind::SharedAtomic,
+            (_, Kind::Read | Kind::StrongRead) => AccessKind::GlobalLoad,
+            (_, Kind::Write | Kind::StrongWrite) => AccessKind::GlobalStore,
+            (_, Kind::Atomic) => AccessKind::GlobalAtomic,
+        };
+        let bytes = u64::from(request.mask.count_ones() * request.bytes);
+        let traffic = Traffic { requests: 1, bytes, transactions, least };
+        self.tally.add_request((spot.at.function, spot.at.pc), kind, traffic);
     }
 }
 
@@ -436,50 +438,55 @@ pub fn uniform(addresses: &[u64; LANES]) -> bool {
     apart == 0
 }
 
-/// Counts a request to device memory, in sectors.
-fn count(traffic: &mut Traffic, addresses: &[u64; LANES], request: &Request<'_>) {
+/// Sectors of device memory that a request touches, and the fewest that its distinct bytes fill.
+fn sectors(addresses: &[u64; LANES], request: &Request<'_>) -> (u64, u64) {
     let bytes = u64::from(request.bytes);
-    traffic.requests += 1;
-    traffic.bytes += u64::from(request.mask.count_ones()) * bytes;
     let sectors_of = |first: u64, bytes: u64| (first + bytes - 1) / SECTOR - first / SECTOR + 1;
-    traffic.transactions += if request.mask == FULL && contiguous(addresses, bytes) {
-        sectors_of(addresses[0], bytes * LANES as u64)
-    } else if request.mask == FULL && uniform(addresses) {
-        sectors_of(addresses[0], bytes)
-    } else {
-        // An aligned access of at most 32 bytes lies in one sector.
-        distinct(lanes(request.mask).map(|lane| addresses[lane] / SECTOR))
-    };
+    if request.mask == FULL && contiguous(addresses, bytes) {
+        let bytes = bytes * LANES as u64;
+        return (sectors_of(addresses[0], bytes), bytes.div_ceil(SECTOR));
+    }
+    if request.mask == FULL && uniform(addresses) {
+        return (sectors_of(addresses[0], bytes), 1);
+    }
+    // An aligned access of at most 32 bytes lies in one sector.
+    let sorted = &mut [0; LANES];
+    let sorted = sort(sorted, lanes(request.mask).map(|lane| addresses[lane]));
+    let places = distinct(sorted.iter().copied());
+    (distinct(sorted.iter().map(|address| address / SECTOR)), (places * bytes).div_ceil(SECTOR))
 }
 
-fn distinct(values: impl Iterator<Item = u64>) -> u64 {
-    let (mut sorted, mut length) = ([0; LANES], 0);
+/// The values in ascending order.
+fn sort(room: &mut [u64; LANES], values: impl Iterator<Item = u64>) -> &[u64] {
+    let mut length = 0;
     for value in values {
-        sorted[length] = value;
+        room[length] = value;
         length += 1;
     }
-    let sorted = &mut sorted[..length];
+    let sorted = &mut room[..length];
     sorted.sort_unstable();
-    1 + sorted.windows(2).filter(|pair| pair[0] != pair[1]).count() as u64
+    sorted
 }
 
-/// Counts a request to shared memory, in wavefronts: in one, each of the 32 banks gives one word of 4 bytes, to all lanes
-/// that ask for that word.
-fn count_wavefronts(traffic: &mut Traffic, addresses: &[u64; LANES], request: &Request<'_>) {
-    traffic.requests += 1;
-    traffic.bytes += u64::from(request.mask.count_ones() * request.bytes);
+/// How many values there are in a list in which equal ones stand side by side.
+fn distinct(sorted: impl Iterator<Item = u64>) -> u64 {
+    let mut last = None;
+    sorted.filter(|value| last.replace(*value) != Some(*value)).count() as u64
+}
+
+/// Wavefronts that a request to shared memory takes, and the fewest for its distinct words: in one, each of the 32 banks gives one
+/// word of 4 bytes, to all lanes that ask for that word.
+pub fn wavefronts(addresses: &[u64; LANES], request: &Request<'_>) -> (u64, u64) {
     let words = u64::from(request.bytes.div_ceil(4));
     if uniform(addresses) {
-        traffic.transactions += 1;
-        return;
+        return (1, 1);
     }
     if request.mask == FULL && contiguous(addresses, u64::from(request.bytes)) {
-        traffic.transactions += (u64::from(request.bytes) * LANES as u64).div_ceil(128);
-        return;
+        let least = (u64::from(request.bytes) * LANES as u64).div_ceil(128);
+        return (least, least);
     }
     // Distinct words of each bank; a request has at most 128.
     let (mut seen, mut used) = ([[u32::MAX; 16]; LANES], [0usize; LANES]);
-    let mut most = 1;
     for lane in lanes(request.mask) {
         for word in 0..words {
             let word = (addresses[lane] / 4 + word) as u32;
@@ -491,9 +498,9 @@ fn count_wavefronts(traffic: &mut Traffic, addresses: &[u64; LANES], request: &R
                     known[count] = word;
                 }
                 used[bank] += 1;
-                most = most.max(used[bank]);
             }
         }
     }
-    traffic.transactions += most as u64;
+    let most = used.iter().copied().max().unwrap_or(0).max(1);
+    (most as u64, used.iter().sum::<usize>().max(1).div_ceil(LANES) as u64)
 }

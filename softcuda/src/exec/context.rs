@@ -157,7 +157,7 @@ impl<'a> Context<'a> {
             block: self.launch.block,
             shared_bytes: self.shared_bytes,
             theoretical_occupancy: self.occupancy(),
-            ..tally.finish(self.program)
+            ..tally.finish(self.program, &self.machine.sites)
         };
         self.machine.counts.add(counts);
         self.machine.reporter.flush_batch(&self.batch);

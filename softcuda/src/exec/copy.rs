@@ -1,7 +1,7 @@
 //! `cp.async`: copies whose data arrive only when they are waited for.
 
 use super::Fault;
-use super::access::{Request, addresses};
+use super::access::{Request, addresses, wavefronts};
 use super::frame::LANES;
 use super::warp::lanes;
 use super::worker::{Spot, Worker, read_register};
@@ -80,6 +80,8 @@ impl Worker<'_> {
                 data[lane][byte as usize] = one[lane][0];
             }
         }
+        let request = Request { kind: Kind::Write, bytes: copy.bytes, mask, values: None, releases: false };
+        self.count(spot, Space::Shared, &request, wavefronts(&targets, &request));
         for lane in lanes(mask) {
             self.issue(spot, lane, targets[lane], copy.bytes, data[lane])?;
         }

@@ -320,10 +320,11 @@ impl<'a> Worker<'a> {
         Fault::LaunchFailed
     }
 
-    fn branch(&self, warp: &mut Warp, group: &Group, active: u32, target: u32) -> Flow {
+    fn branch(&mut self, warp: &mut Warp, group: &Group, active: u32, target: u32) -> Flow {
         if active == group.mask {
             return Flow::Jump(target);
         }
+        self.tally.traffic.divergent_branches += 1;
         let rest = group.mask & !active;
         warp.groups.push(Group { pc: target, mask: active, ..*group });
         warp.groups.push(Group { pc: group.pc + 1, mask: rest, ..*group });
@@ -331,7 +332,7 @@ impl<'a> Worker<'a> {
     }
 
     fn branch_table(
-        &self,
+        &mut self,
         warp: &mut Warp,
         group: &Group,
         active: u32,
@@ -339,17 +340,20 @@ impl<'a> Worker<'a> {
         targets: &[u32],
     ) -> Result<Flow, Fault> {
         let values = read_register(&warp.frames[group.frame], register);
-        let mut left = active;
+        let (mut left, mut parts) = (active, 0);
         while left != 0 {
             let value = values[left.trailing_zeros() as usize];
             let same = lanes(left).filter(|lane| values[*lane] == value).fold(0, |mask, lane| mask | 1 << lane);
             let target = usize::try_from(value).ok().and_then(|index| targets.get(index)).ok_or(Fault::InvalidPc)?;
             warp.groups.push(Group { pc: *target, mask: same, ..*group });
             left &= !same;
+            parts += 1;
         }
         if group.mask & !active != 0 {
             warp.groups.push(Group { pc: group.pc + 1, mask: group.mask & !active, ..*group });
+            parts += 1;
         }
+        self.tally.traffic.divergent_branches += u64::from(parts > 1);
         Ok(Flow::Choose)
     }
 
