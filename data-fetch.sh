@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Fetches the data sets and NVRTC, and verifies them. ./data-fetch.sh --help says how it is used.
+# Fetches the data sets, NVRTC and nvdisasm, and verifies them. ./data-fetch.sh --help says how it is used.
 #
 # A file counts as right when the SHA-256 of its uncompressed bytes is the published one: mirrors compress differently.
 # It gets its final name only then, by a rename within its folder: an interrupted run leaves nothing that looks whole.
@@ -9,14 +9,15 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-Usage: ./data-fetch.sh [mnist|fashion-mnist|nvrtc|nvrtc12] [--from DIR] [--to DIR]
+Usage: ./data-fetch.sh [mnist|fashion-mnist|nvrtc|nvrtc12|nvdisasm] [--from DIR] [--to DIR]
 
-Puts the files of a set into DIR/mnist, DIR/fashion-mnist, DIR/nvrtc or DIR/nvrtc12, verified by SHA-256.
+Puts the files of a set into the folder of its name in DIR, as in DIR/mnist, verified by SHA-256.
 Files that are already there and right are kept.
 
   mnist, fashion-mnist  the four files of a data set (default: mnist)
   nvrtc, nvrtc12        NVRTC 13 or 12, NVIDIA's run-time compiler of CUDA C++: its two libraries and their licence,
                         for Linux on x86_64 or aarch64. Nothing is installed in the system
+  nvdisasm              NVIDIA's disassembler, for the test of the kernels' machine code; for the same machines
   --from DIR            copy from DIR, which holds a folder of the set's name, or the files themselves; those of a
                         data set compressed (.gz) or not. Nothing else is asked
   --to DIR              where the sets go (default: data, beside this script)
@@ -29,8 +30,8 @@ Environment:
 
 Sources, in this order: LATENT_DATA_FROM; for Fashion-MNIST, Debian's package dataset-fashion-mnist; the mirrors.
 An interrupted download from a mirror is resumed by the next run.
-NVRTC comes from LATENT_DATA_FROM or from the Python package nvidia-cuda-nvrtc (or nvidia-cuda-nvrtc-cu12), which pip
-downloads as it is configured.
+NVRTC and nvdisasm come from LATENT_DATA_FROM or from the Python package nvidia-cuda-nvrtc (or nvidia-cuda-nvrtc-cu12)
+or nvidia-cuda-nvdisasm, which pip downloads as it is configured.
 
 Exit status: 0 the set is there; 1 it could not be had; 2 wrong usage.
 END
@@ -66,15 +67,17 @@ set_files() {
     case $1 in
         nvrtc) echo libnvrtc.so.13 libnvrtc-builtins.so.13.5 License.txt ;;
         nvrtc12) echo libnvrtc.so.12 libnvrtc-builtins.so.12.9 License.txt ;;
+        nvdisasm) echo nvdisasm License.txt ;;
         *) echo "$image_files" ;;
     esac
 }
 
-# package SET: the Python package that holds NVRTC, and its version.
+# package SET: the Python package that holds NVIDIA's tool, and its version.
 package() {
     case $1 in
         nvrtc) echo nvidia-cuda-nvrtc==13.5.37 ;;
         nvrtc12) echo nvidia-cuda-nvrtc-cu12==12.9.86 ;;
+        nvdisasm) echo nvidia-cuda-nvdisasm==13.5.37 ;;
     esac
 }
 
@@ -89,18 +92,20 @@ checksum() {
         fashion-mnist/train-labels-idx1-ubyte) echo bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9 ;;
         fashion-mnist/t10k-images-idx3-ubyte) echo 5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b ;;
         fashion-mnist/t10k-labels-idx1-ubyte) echo 0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34 ;;
-        nvrtc*/License.txt) echo ad6f5853fba0ca0d159d0f58d49ae49830c2f8c93f7a92648b9ce90adb4c6ccd ;;
-        nvrtc*/*) library_checksum "$machine/$2" ;;
+        nv*/License.txt) echo ad6f5853fba0ca0d159d0f58d49ae49830c2f8c93f7a92648b9ce90adb4c6ccd ;;
+        nv*/*) binary_checksum "$machine/$2" ;;
     esac
 }
 
-# library_checksum MACHINE/FILE: the same for NVRTC's libraries, which differ between machines.
-library_checksum() {
+# binary_checksum MACHINE/FILE: the same for what differs between machines.
+binary_checksum() {
     case $1 in
         x86_64/libnvrtc.so.13) echo 98a317ff5d2176dee5a04235c6663f8d553d5ed95b3104cbf7fb198cbf76a10d ;;
         x86_64/libnvrtc-builtins.so.13.5) echo 6cecb2fd3e562bab1cb1c6e192f8f828157683c8febb22a00e178f9faf4e7f6a ;;
         x86_64/libnvrtc.so.12) echo 7c67c6b51ea0e0279634cebd676ff7efda1674806444520c84430ad5c35fe625 ;;
         x86_64/libnvrtc-builtins.so.12.9) echo 6507cf33450cfb22970c2c1e7aa8e7c0a33e39d864720277b05f61a92791e2e8 ;;
+        x86_64/nvdisasm) echo 3bf19e7ab706ed8f68ecc2403d277b97dc110c52e0ac4c4f0c8eada5f7889c3c ;;
+        aarch64/nvdisasm) echo 29aa9750249f95271b6095fc874f357945b0a73193097576f8d2bcceedd57241 ;;
         aarch64/libnvrtc.so.13) echo 2d1f2a63e60c371bf81bf1eecb496635a9667060f24d71ff5997d5b2a8d10e23 ;;
         aarch64/libnvrtc-builtins.so.13.5) echo 4674c4e8bea0dd5736007dc6afbf7c654ece284c4ed1a1eb55722f18412a0cbb ;;
         aarch64/libnvrtc.so.12) echo 3a599a1649813776e6852024ba6c3a2fc291a0eab61745864261aa449f8d2b7d ;;
@@ -323,8 +328,8 @@ fetch_images() {
     fi
 }
 
-# copy_libraries SET FOLDER...: installs what is not yet there of NVRTC from the folders.
-copy_libraries() {
+# copy_tool SET FOLDER...: installs what is not yet there of NVIDIA's tool from the folders.
+copy_tool() {
     local set=$1 file folder source
     shift
     for file in $(set_files "$set"); do
@@ -342,6 +347,8 @@ copy_libraries() {
             return 1
         fi
         install_copy "$source" "$to/$set/$file"
+        # pip's wheels are unpacked without the right to execute.
+        if [[ $file == nvdisasm ]]; then chmod +x "$to/$set/$file"; fi
     done
 }
 
@@ -359,15 +366,15 @@ from_pip() {
         return 1
     }
     python3 -m zipfile -e "$scratch"/*.whl "$scratch/wheel" || die "cannot unpack $(package "$1") in $to: disk full?"
-    copy_libraries "$1" "$scratch"/wheel/nvidia/*/lib "$scratch"/wheel/*.dist-info/licenses
+    copy_tool "$1" "$scratch"/wheel/nvidia/*/{lib,bin} "$scratch"/wheel/*.dist-info/licenses
 }
 
-fetch_nvrtc() {
+fetch_tool() {
     local set=$1
     machine=$(uname -m)
     case $(uname -s)/$machine in
         Linux/x86_64 | Linux/aarch64) ;;
-        *) die "NVRTC is for Linux on x86_64 or aarch64, and this is $(uname -s) on $machine" ;;
+        *) die "$set is for Linux on x86_64 or aarch64, and this is $(uname -s) on $machine" ;;
     esac
     if all_present "$set"; then
         echo "$set: already in $to/$set, verified"
@@ -375,9 +382,9 @@ fetch_nvrtc() {
     fi
     make_folder "$set"
     if [[ -n $from ]]; then
-        copy_libraries "$set" "$from" "$from/$set" || die "$set was not copied: mend $from, or leave out --from"
+        copy_tool "$set" "$from" "$from/$set" || die "$set was not copied: mend $from, or leave out --from"
         echo "$set: copied from $from to $to/$set, verified"
-    elif [[ -n ${LATENT_DATA_FROM:-} ]] && copy_libraries "$set" "$LATENT_DATA_FROM" "$LATENT_DATA_FROM/$set"; then
+    elif [[ -n ${LATENT_DATA_FROM:-} ]] && copy_tool "$set" "$LATENT_DATA_FROM" "$LATENT_DATA_FROM/$set"; then
         echo "$set: copied from $LATENT_DATA_FROM to $to/$set, verified"
     elif from_pip "$set"; then
         echo "$set: $(package "$set") downloaded to $to/$set, verified"
@@ -412,6 +419,6 @@ if [[ -n $from && ! -d $from ]]; then die "--from $from: no such folder"; fi
 
 case ${what:=mnist} in
     mnist | fashion-mnist) fetch_images "$what" ;;
-    nvrtc | nvrtc12) fetch_nvrtc "$what" ;;
-    *) misused "unknown set $what: choose mnist, fashion-mnist, nvrtc or nvrtc12" ;;
+    nvrtc | nvrtc12 | nvdisasm) fetch_tool "$what" ;;
+    *) misused "unknown set $what: choose mnist, fashion-mnist, nvrtc, nvrtc12 or nvdisasm" ;;
 esac

@@ -6,7 +6,7 @@
 // Bound     memory; latency at a batch of 100
 // Order     none: every element by itself
 // Idea      dy/dx = y (1 - y) follows from y, so nothing else need be kept. Where y rounds to 1 this is 0: a loss taken from
-//           the logits (bce.cu) has no such blind spot, and training uses that
+//           the logits (bce/) has no such blind spot, and training uses that
 // Checked   tests/kernels
 
 #include "math.cuh"

@@ -1,4 +1,4 @@
-// sum: the sum of what blocks left, one f64 each: the second stage of bce.cu and kl.cu.
+// sum: the sum of what blocks left, one f64 each: the second stage of the losses in bce/ and kl.cu.
 //
 // Shapes    partial [parts] f64, total [1] f64
 // Launch    grid 1, block 256

@@ -87,7 +87,7 @@ fn help_goes_to_standard_output() {
 fn wrong_usage_exits_with_2_and_one_line() {
     let to = tempfile::tempdir().unwrap();
     let cases: [(&[&str], &str); 4] = [
-        (&["cifar"], "unknown set cifar: choose mnist, fashion-mnist, nvrtc or nvrtc12"),
+        (&["cifar"], "unknown set cifar: choose mnist, fashion-mnist, nvrtc, nvrtc12 or nvdisasm"),
         (&["--form", "x"], "unknown option --form"),
         (&["--from", ""], "--from needs a folder"),
         (&["mnist", "fashion-mnist"], "one set at a time"),

@@ -26,8 +26,13 @@ pub fn run(recorder: &mut Recorder) -> Result<()> {
     kernels.on_elements("leaky_relu.cu", "leaky_relu_backward", 3, hidden)?;
     kernels.on_elements("sigmoid.cu", "sigmoid_forward", 2, ROOM)?;
     kernels.on_elements("sigmoid.cu", "sigmoid_backward", 3, ROOM)?;
-    kernels.on_elements("bce.cu", "bce_loss", 3, ROOM)?;
-    kernels.on_elements("bce.cu", "bce_gradient", 3, ROOM)?;
+    kernels.launch("bce/1_one_thread.cu", "bce_one_thread", [1, 1], &on_elements(3, ROOM))?;
+    for (file, entry) in [("bce/2_shared_memory.cu", "bce_shared_memory"), ("bce/3_shuffle.cu", "bce_shuffle")] {
+        kernels.launch(file, entry, [ROOM.div_ceil(BLOCK), BLOCK], &on_elements(3, ROOM))?;
+    }
+    kernels.on_elements("bce/4_vectorised.cu", "bce_vectorised", 3, ROOM)?;
+    kernels.on_elements("bce/gradient.cu", "bce_gradient", 3, ROOM)?;
+    kernels.add_bias()?;
     kernels.on_posterior("kl_loss", None)?;
     kernels.on_posterior("kl_gradient", Some(1.0))?;
     kernels.sum(ROOM.div_ceil(4 * BLOCK))
@@ -47,12 +52,22 @@ enum Argument {
     Factor(f32),
 }
 
+/// What a kernel of the form (buffers, length) takes.
+fn on_elements(buffers: usize, length: usize) -> Vec<Argument> {
+    let buffers = (0..buffers).map(|_| Argument::Buffer);
+    buffers.chain([Argument::Length(length as u64)]).collect()
+}
+
 impl Kernels<'_> {
     /// A kernel of the form (buffers, length), a quad a thread.
     fn on_elements(&mut self, file: &'static str, entry: &str, buffers: usize, length: usize) -> Result<()> {
-        let mut arguments: Vec<Argument> = (0..buffers).map(|_| Argument::Buffer).collect();
-        arguments.push(Argument::Length(length as u64));
-        self.launch(file, entry, length.div_ceil(4 * BLOCK), &arguments)
+        self.launch(file, entry, [length.div_ceil(4 * BLOCK), BLOCK], &on_elements(buffers, length))
+    }
+
+    fn add_bias(&mut self) -> Result<()> {
+        let sizes = [Argument::Size(BATCH as i32), Argument::Size(DIMS.hidden as i32)];
+        let arguments: Vec<Argument> = [Argument::Buffer, Argument::Buffer].into_iter().chain(sizes).collect();
+        self.launch("add_bias.cu", "add_bias", [(BATCH * DIMS.hidden).div_ceil(BLOCK), BLOCK], &arguments)
     }
 
     /// A kernel of the form (posterior, out, beta where it has one, rows, latent).
@@ -60,14 +75,21 @@ impl Kernels<'_> {
         let buffers = [Argument::Buffer, Argument::Buffer];
         let sizes = [Argument::Size(BATCH as i32), Argument::Size(DIMS.latent as i32)];
         let arguments: Vec<Argument> = buffers.into_iter().chain(beta.map(Argument::Factor)).chain(sizes).collect();
-        self.launch("kl.cu", entry, (BATCH * DIMS.latent).div_ceil(BLOCK), &arguments)
+        self.launch("kl.cu", entry, [(BATCH * DIMS.latent).div_ceil(BLOCK), BLOCK], &arguments)
     }
 
     fn sum(&mut self, parts: usize) -> Result<()> {
-        self.launch("sum.cu", "sum", 1, &[Argument::Buffer, Argument::Buffer, Argument::Size(parts as i32)])
+        self.launch("sum.cu", "sum", [1, BLOCK], &[Argument::Buffer, Argument::Buffer, Argument::Size(parts as i32)])
     }
 
-    fn launch(&mut self, file: &'static str, entry: &str, blocks: usize, arguments: &[Argument]) -> Result<()> {
+    /// Launches a grid of so many blocks of so many threads.
+    fn launch(
+        &mut self,
+        file: &'static str,
+        entry: &str,
+        [grid, block]: [usize; 2],
+        arguments: &[Argument],
+    ) -> Result<()> {
         let image = self.compiler.image(&Source { file, defines: Vec::new() })?;
         let stream: &Arc<CudaStream> = &self.opened.stream;
         let function = stream.context().load_module(Ptx::from_src(image.ptx))?.load_function(entry)?;
@@ -86,7 +108,7 @@ impl Kernels<'_> {
             };
         }
         let config =
-            LaunchConfig { grid_dim: (blocks as u32, 1, 1), block_dim: (BLOCK as u32, 1, 1), shared_mem_bytes: 0 };
+            LaunchConfig { grid_dim: (grid as u32, 1, 1), block_dim: (block as u32, 1, 1), shared_mem_bytes: 0 };
         self.recorder.begin()?;
         // SAFETY: the callers above give each kernel the arguments that it declares, and every buffer has room for a batch.
         unsafe { builder.launch(config) }?;

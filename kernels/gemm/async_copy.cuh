@@ -43,18 +43,17 @@ __device__ __forceinline__ void wait_for_copies() {
 }
 
 // Starts the copies of a source's next tile, of which `left` k exist; `to` is where the thread's first piece goes.
-template <bool whole, int tile_floats, class T, int threads, int pass = 0>
-__device__ __forceinline__ void fetch_tile(const Source<T, threads>& source, unsigned int to, int left) {
-    using S = Source<T, threads>;
+template <bool whole, int tile_floats, int pass = 0, class S>
+__device__ __forceinline__ void fetch_tile(const S& source, unsigned int to, int left) {
     if constexpr (pass < S::passes) {
         constexpr int offset = 4 * (tile_floats + pass * S::pass_floats);
         if (source.has(pass)) {
             if constexpr (whole) {
-                copy_async<offset>(to, source.from[pass]);
+                copy_async<offset>(to, source.from(pass));
             } else {
-                copy_or_clear_async<offset>(to, source.from[pass], source.exists(pass, left));
+                copy_or_clear_async<offset>(to, source.from(pass), source.exists(pass, left));
             }
         }
-        fetch_tile<whole, tile_floats, T, threads, pass + 1>(source, to, left);
+        fetch_tile<whole, tile_floats, pass + 1>(source, to, left);
     }
 }

@@ -38,7 +38,11 @@
 #ifndef TENSOR_CORES
 #define TENSOR_CORES 0
 #endif
-// KERNEL and STAGES: the numbered file has defaults of its own. TENSOR_CORES: the numbered file says so.
+#ifndef REGISTER_COPIES
+#define REGISTER_COPIES 0
+#endif
+// KERNEL and STAGES: the numbered file has defaults of its own. TENSOR_CORES; REGISTER_COPIES, tiles on their way to shared
+// memory lie in registers: the numbered file says so.
 
 // How the lanes of a warp lie in its share of C.
 constexpr int LANE_ROWS = TENSOR_CORES ? 8 : 4;
@@ -68,6 +72,10 @@ struct Form : Choice {
     using A = SharedTile<Choice::layout != TN, Choice::tile_m, Choice::tile_k>;
     using B = SharedTile<Choice::layout == NT, Choice::tile_n, Choice::tile_k>;
     static constexpr int stage_floats = A::floats + B::floats;
+    // Whether 8 x 8 sums, fragments and addresses find room in 128 registers, so that two blocks share a multiprocessor: not
+    // where fragments of both operands take four k at once, nor where copies are many or pass through registers.
+    static constexpr bool two_blocks_fit = !TENSOR_CORES && !REGISTER_COPIES && VECTOR == 4 && threads == 256 &&
+                                           A::k_contiguous && !B::k_contiguous;
     // Neighbours in a row of C that a thread owns.
     static constexpr int column_run = !B::k_contiguous ? 4 : TENSOR_CORES ? 2 : 1;
 

@@ -8,8 +8,13 @@
 
 #include "gemm/form.cuh"
 
-// At most 168 registers a thread: left to itself, the compiler stops at 128 in places and spills.
-constexpr int LEAST_BLOCKS = 384 / First::threads;
+#ifdef LAYOUT_2
+constexpr bool TWO_BLOCKS_FIT = First::two_blocks_fit && Second::two_blocks_fit;
+#else
+constexpr bool TWO_BLOCKS_FIT = First::two_blocks_fit;
+#endif
+// Else at most 168 registers a thread, of small blocks: left to itself, the compiler stops at 128 in places and spills.
+constexpr int LEAST_BLOCKS = TWO_BLOCKS_FIT ? 2 : 384 / First::threads;
 
 #ifdef LAYOUT_2
 extern "C" __global__ void __launch_bounds__(First::threads, LEAST_BLOCKS) KERNEL(Product first, Product second) {

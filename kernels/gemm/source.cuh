@@ -9,29 +9,44 @@
 
 #include "gemm/form.cuh"
 
-template <class T, int threads>
+template <class F, class T>
 struct Source {
     static constexpr int pieces_a_row = T::columns / VECTOR;
-    static constexpr int rows_a_pass = threads / pieces_a_row;
+    static constexpr int rows_a_pass = F::threads / pieces_a_row;
     static constexpr int passes = (T::rows + rows_a_pass - 1) / rows_a_pass;
-    static_assert(threads % pieces_a_row == 0, "a pass over a tile is whole rows of it");
+    static_assert(F::threads % pieces_a_row == 0, "a pass over a tile is whole rows of it");
 
-    const float* from[passes];
-    size_t step;        // floats from one tile to the next
-    int row, column;    // of the thread's first piece in a tile
+    // A pointer for each pass. Rows across k are a fixed way apart: where registers are scarce, one pointer does. Rows along k
+    // need theirs, for the last one may stand for others beyond it.
+    static constexpr int pointers = T::k_contiguous || !F::two_blocks_fit ? passes : 1;
+
+    const float* starts[pointers];
+    size_t step, pass_step;    // floats from one tile to the next, and from one pass to the next where one pointer does
+    int row, column;           // of the thread's first piece in a tile
 
     // `first` is the tile's first row or column across k, of `across`; `k0` the first k, of `k`.
     __device__ __forceinline__ Source(const float* operand, int first, int across, int k0, int k) {
-        row = threadIdx.x / pieces_a_row;
-        column = threadIdx.x % pieces_a_row * VECTOR;
+        stand(threadIdx.x);
         step = T::k_contiguous ? T::columns : (size_t)T::rows * across;
+        pass_step = (size_t)rows_a_pass * across;
         const float* start = operand + (T::k_contiguous ? k0 + column : min(first + column, across - VECTOR));
 #pragma unroll
-        for (int p = 0; p < passes; ++p) {
+        for (int p = 0; p < pointers; ++p) {
             int memory_row = row + p * rows_a_pass + (T::k_contiguous ? first : k0);
             if (T::k_contiguous) memory_row = min(memory_row, across - 1);
-            from[p] = start + (long long)memory_row * (T::k_contiguous ? k : across);
+            starts[p] = start + (long long)memory_row * (T::k_contiguous ? k : across);
         }
+    }
+
+    // Finds the first piece of this thread.
+    __device__ __forceinline__ void stand(unsigned int thread) {
+        row = thread / pieces_a_row;
+        column = thread % pieces_a_row * VECTOR;
+    }
+
+    // Where the thread's piece of this pass lies in memory.
+    __device__ __forceinline__ const float* from(int p) const {
+        return pointers == passes ? starts[p] : starts[0] + p * pass_step;
     }
 
     // The float of a shared tile that the thread's first piece goes to; each pass goes so many floats further.
@@ -51,6 +66,6 @@ struct Source {
     // Goes on to the next tile.
     __device__ __forceinline__ void advance() {
 #pragma unroll
-        for (int p = 0; p < passes; ++p) from[p] += step;
+        for (int p = 0; p < pointers; ++p) starts[p] += step;
     }
 };

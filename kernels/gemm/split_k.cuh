@@ -1,66 +1,22 @@
-// gemm/split_k.cuh: a product whose sum over k is cut among several blocks, each with a pipeline of tiles in flight.
+// gemm/split_k.cuh: a product whose sum over k is cut among several blocks, each with a pipeline of its own.
 //
-// Shapes    STAGES tiles in flight; workspace thread_m x thread_n sums for each thread of a split product
+// Shapes    workspace thread_m x thread_n sums for each thread of a split product
 // Order     each part sums k in ascending order, the parts are added in ascending order: deterministic
-// Idea      `multiply_tile`, which the numbered file brings along, is all that one arithmetic has other than the next
+// Idea      a small product has few tiles but a long sum: its parts fill the chip, and the block that ends last adds them
 // Checked   tests/gemm, tests/tensor_cores
 
 #pragma once
 
-#include "gemm/async_copy.cuh"
 #include "gemm/epilogue.cuh"
+#include "gemm/pipeline.cuh"
 
-// Sums this part's tiles of k, STAGES of them in flight.
+// Sums this part's tiles of k.
 template <class F>
 __device__ __forceinline__ void sum_part(const Product& p, const Place<F>& place, float* shared, Sums<F>& sums) {
     int tiles_k = (p.k + F::tile_k - 1) / F::tile_k;
     int each = tiles_k / p.splits, longer = tiles_k % p.splits;
     int k = (place.split * each + min(place.split, longer)) * F::tile_k;
-    int count = each + (place.split < longer);
-    Source<typename F::A, F::threads> a(p.a, place.row, p.m, k, p.k);
-    Source<typename F::B, F::threads> b(p.b, place.column, p.n, k, p.k);
-    int left = p.k - k;
-
-    unsigned int start = (unsigned int)__cvta_generic_to_shared(shared), a_to = start + 4 * a.to(), b_to = start + 4 * b.to();
-    // Brings the next tile to the stage at this float.
-    auto fetch = [&](int stage) {
-        if (left >= F::tile_k) {
-            fetch_tile<true, 0>(a, a_to + 4 * stage, left);
-            fetch_tile<true, F::A::floats>(b, b_to + 4 * stage, left);
-        } else {
-            fetch_tile<false, 0>(a, a_to + 4 * stage, left);
-            fetch_tile<false, F::A::floats>(b, b_to + 4 * stage, left);
-        }
-        left -= F::tile_k;
-        a.advance();
-        b.advance();
-    };
-    // Groups are committed even where they are empty: their number tells which tile has arrived.
-#pragma unroll 1
-    for (int tile = 0; tile < F::stages - 1; ++tile) {
-        if (tile < count) fetch(tile * F::stage_floats);
-        commit_copies();
-    }
-
-    constexpr int last_stage = (F::stages - 1) * F::stage_floats;
-    const float* a_lane = shared + a_lane_start(place);
-    const float* b_lane = shared + F::A::floats + b_lane_start(place);
-    int stage = 0, used = last_stage;
-#pragma unroll 1
-    for (int tile = 0; tile < count; ++tile) {
-        wait_for_copies<F::stages - 2>();
-        // The tile has arrived for all, and all are done with the one before, whose place is filled now.
-        __syncthreads();
-        if (tile + F::stages - 1 < count) fetch(used);
-        commit_copies();
-        multiply_tile(sums, a_lane, b_lane);
-        if (place.sums_column()) sum_column(sums, shared + stage);
-        used = stage;
-        int step = stage == last_stage ? -last_stage : F::stage_floats;
-        stage += step;
-        a_lane += step;
-        b_lane += step;
-    }
+    sum_tiles(p, place, k, each + (place.split < longer), shared, sums);
 }
 
 // A part's sums in the workspace: those of C by fours, thread beside thread, then those of A's columns.

@@ -34,7 +34,12 @@ impl Bench {
     pub fn open() -> Result<Self, Error> {
         let device = device::open().map_err(CudaError::from)?;
         let compiler = Compiler::new(device.info.compute_capability);
-        Ok(Self { device, compiler, functions: HashMap::new() })
+        Ok(Self::with(device, compiler))
+    }
+
+    /// A device, with kernels from `compiler`.
+    pub fn with(device: Opened, compiler: Compiler) -> Self {
+        Self { device, compiler, functions: HashMap::new() }
     }
 
     /// The device.

@@ -1,12 +1,16 @@
 //! Kernels one by one: what each is given, what must come of it, what it costs, what the compiler makes of it.
 //!
-//! A [`Case`] is a kernel, or a few of them in sequence, on a problem of some size; a [`Bench`] launches it on the device at hand,
-//! holds what it leaves against float64, and times it. The kernels are the files of `kernels/` that the engine launches.
+//! The [`catalogue`] has them by name. A [`Case`] is a kernel, or a few of them in sequence, on a problem of some size; a [`Bench`]
+//! launches it on the device at hand, holds what it leaves against float64, and times it. The kernels are the files of `kernels/`.
 
 pub mod bench;
 pub mod case;
+mod cases;
+pub mod catalogue;
 mod error;
-pub mod products;
+pub mod header;
+mod products;
+pub mod staircase;
 
 pub use bench::Bench;
 pub use case::Case;

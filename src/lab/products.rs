@@ -1,83 +1,176 @@
 //! Products of matrices as cases.
 
-use rand_distr::{Distribution, Uniform};
-
 use super::case::{Case, Compared, Contents, Expected, Launch, Number, Work};
+use super::cases::{leaky_relu_launch, uniform};
+use super::staircase::{Step, StepLaunch};
 use crate::backend::Precision;
 use crate::backend::cuda::Argument;
 use crate::backend::cuda::compile::Source;
-use crate::backend::cuda::gemm::{Plan, Product, Size};
-use crate::noise::{Address, PhiloxRng, Stream};
+use crate::backend::cuda::elementwise::BLOCK;
+use crate::backend::cuda::gemm::{Epilogue, Family, Layout, Plan, Product, Size, Variant};
 
 /// Rounding that an f32 sum of products of this magnitude explains, in units of it: a few of f32's last place, times the root of
-/// the number of terms, for at most 2^16 of them.
+/// the number of terms, for at most [`MOST_TERMS`] of them.
 const ROUNDING: f64 = 1e-6;
 
-/// How a product is launched.
-pub struct Launched {
-    /// The file and what it is compiled with.
-    pub source: Source,
-    /// The kernel in it.
-    pub entry: &'static str,
-    /// Blocks of the grid.
-    pub grid: u32,
-    /// Threads of a block.
-    pub block: u32,
-    /// How it is cut up, where its file leaves that open.
-    pub plan: Option<Plan>,
-    /// What its operands are rounded to.
-    pub precision: Precision,
+/// Terms of a sum up to which [`ROUNDING`] holds.
+pub const MOST_TERMS: usize = 1 << 16;
+
+/// C = A B as a step of the staircase multiplies it, with A `[m, k]` and B `[k, n]`, both uniform in [-1, 1).
+pub fn case(name: &'static str, step: Step, size: Size) -> Case {
+    let launched = step.launch(size);
+    let operands = Operands::new(precision(step), size);
+    let (values, allowed) = operands.product();
+    let buffers = operands.buffers(&launched);
+    let expected = vec![c(values, allowed)];
+    Case { name, buffers, launches: vec![launch(launched, size)], expected, work: work(size) }
 }
 
-/// C = A B with A `[m, k]` and B `[k, n]`, both row-major and uniform in [-1, 1).
-pub fn case(name: &'static str, launched: Launched, size: Size) -> Case {
-    let Size { m, n, k } = size;
-    let (a, b) = (uniform(1, m * k), uniform(2, k * n));
-    let factors = [&a, &b].map(|operand| operand.iter().map(|x| rounded(launched.precision, *x)).collect::<Vec<_>>());
-    let magnitudes = factors.each_ref().map(|operand| operand.iter().map(|x| x.abs()).collect::<Vec<_>>());
-    let allowed = multiply(&magnitudes[0], &magnitudes[1], size).into_iter().map(|sum| ROUNDING * (1.0 + sum));
-    let expected = Expected {
-        what: "C",
-        buffer: 2,
-        offset: 0,
-        number: Number::F32,
-        compared: Compared::Each,
-        values: multiply(&factors[0], &factors[1], size),
-        allowed: allowed.collect(),
+/// LeakyReLU(A B + bias) by three launches: the product, the bias, the activation, each of them over all of C.
+pub fn separate(name: &'static str, size: Size) -> Case {
+    let launched = Step::SplitK.launch(size);
+    let count = size.m * size.n;
+    layer(name, size, launched, vec![add_bias_launch([BIAS, C], size), leaky_relu_launch([C, C], count)])
+}
+
+/// LeakyReLU(A B + bias) by one launch.
+pub fn fused(name: &'static str, size: Size) -> Case {
+    let plan = Plan::new(Family::SplitK, size, Layout::Nn, Epilogue::BiasLeakyRelu);
+    let aligned = size.is_aligned(Layout::Nn);
+    let variant = Variant { family: Family::SplitK, aligned, first: plan.form, second: None };
+    let source = Source { file: variant.file(), defines: variant.defines() };
+    let launched = StepLaunch {
+        source,
+        entry: variant.entry(),
+        grid: plan.blocks,
+        block: variant.block(),
+        plan: Some(plan),
+        aligned,
+        splits: plan.splits,
+        workspace: plan.workspace(),
+        tickets: plan.tickets(),
     };
-    let (workspace, tickets) = launched.plan.map_or((0, 0), |plan| (plan.workspace(), plan.tickets()));
-    let buffers = vec![
-        Contents::of(&a),
-        Contents::of(&b),
-        Contents::room::<f32>(m * n),
-        Contents::room::<f32>(workspace),
-        Contents::Zeros(tickets * size_of::<u32>()),
-    ];
-    Case { name, buffers, launches: vec![launch(launched, size)], expected: vec![expected], work: work(size) }
+    layer(name, size, launched, Vec::new())
 }
 
-fn launch(launched: Launched, size: Size) -> Launch {
-    let Launched { source, entry, grid, block, plan, .. } = launched;
-    let splits = plan.map_or(1, |plan| plan.splits as i32);
+/// LeakyReLU(A B + bias) by a product and what follows it.
+fn layer(name: &'static str, size: Size, launched: StepLaunch, rest: Vec<Launch>) -> Case {
+    let operands = Operands::new(Precision::Fp32, size);
+    let bias = uniform(3, size.n);
+    let (mut values, mut allowed) = operands.product();
+    for (index, (value, allowed)) in values.iter_mut().zip(&mut allowed).enumerate() {
+        let bias = f64::from(bias[index % size.n]);
+        let sum = *value + bias;
+        *value = if sum > 0.0 { sum } else { 0.2 * sum };
+        *allowed += ROUNDING * bias.abs();
+    }
+    let mut buffers = operands.buffers(&launched);
+    buffers.push(Contents::of(&bias));
+    let (elements, Work { flop, bytes }) = ((size.m * size.n) as f64, work(size));
+    let work = Work { flop: flop + 2.0 * elements, bytes: bytes + 4.0 * size.n as f64 };
+    let launches = [launch(launched, size)].into_iter().chain(rest).collect();
+    Case { name, buffers, launches, expected: vec![c(values, allowed)], work }
+}
+
+/// c += bias by a kernel of its own, on `m` rows of `n` columns.
+pub fn add_bias(name: &'static str, size: Size) -> Case {
+    let (bias, values) = (uniform(1, size.n), uniform(2, size.m * size.n));
+    let added = values.iter().zip(bias.iter().cycle()).map(|(c, bias)| f64::from(c + bias)).collect();
+    let elements = values.len() as f64;
+    Case {
+        name,
+        buffers: vec![Contents::of(&bias), Contents::of(&values)],
+        launches: vec![add_bias_launch([0, 1], size)],
+        expected: vec![Expected { buffer: 1, ..c(added, vec![0.0; values.len()]) }],
+        work: Work { flop: elements, bytes: 8.0 * elements + 4.0 * size.n as f64 },
+    }
+}
+
+/// Adds the first buffer, a bias, to every row of the second.
+fn add_bias_launch([bias, c]: [usize; 2], size: Size) -> Launch {
+    let source = Source { file: "add_bias.cu", defines: Vec::new() };
     let arguments = move |addresses: &[u64]| {
-        let &[a, b, c, workspace, tickets] = addresses else { unreachable!("a product has five buffers") };
+        let buffers = [bias, c].map(|buffer| Argument::new(&addresses[buffer]));
+        let sizes = [size.m, size.n].map(|extent| Argument::new(&(extent as i32)));
+        buffers.into_iter().chain(sizes).collect()
+    };
+    let grid = (size.m * size.n).div_ceil(BLOCK as usize) as u32;
+    Launch { source, entry: "add_bias", grid, block: BLOCK, arguments: Box::new(arguments) }
+}
+
+/// C and a bias among a case's buffers.
+const C: usize = 2;
+const BIAS: usize = 5;
+
+/// What C must be.
+fn c(values: Vec<f64>, allowed: Vec<f64>) -> Expected {
+    Expected { what: "C", buffer: C, offset: 0, number: Number::F32, compared: Compared::Each, values, allowed }
+}
+
+/// The matrices that are multiplied.
+struct Operands {
+    size: Size,
+    precision: Precision,
+    a: Vec<f32>,
+    b: Vec<f32>,
+}
+
+impl Operands {
+    fn new(precision: Precision, size: Size) -> Self {
+        let Size { m, n, k } = size;
+        Self { size, precision, a: uniform(1, m * k), b: uniform(2, k * n) }
+    }
+
+    /// The product in float64 of what the operands are rounded to, and how far off each element may be.
+    fn product(&self) -> (Vec<f64>, Vec<f64>) {
+        let factors = [&self.a, &self.b]
+            .map(|operand| -> Vec<f64> { operand.iter().map(|x| rounded(self.precision, *x)).collect() });
+        let magnitudes = factors.each_ref().map(|operand| operand.iter().map(|x| x.abs()).collect::<Vec<_>>());
+        let sums = multiply(&magnitudes[0], &magnitudes[1], self.size);
+        let allowed = sums.into_iter().map(|sum| ROUNDING * (1.0 + sum)).collect();
+        (multiply(&factors[0], &factors[1], self.size), allowed)
+    }
+
+    /// A, B, C, and what a split product needs beside them.
+    fn buffers(&self, launched: &StepLaunch) -> Vec<Contents> {
+        vec![
+            Contents::of(&self.a),
+            Contents::of(&self.b),
+            Contents::room::<f32>(self.size.m * self.size.n),
+            Contents::room::<f32>(launched.workspace),
+            Contents::Zeros(launched.tickets * size_of::<u32>()),
+        ]
+    }
+}
+
+fn launch(launched: StepLaunch, size: Size) -> Launch {
+    let StepLaunch { source, entry, grid, block, splits, .. } = launched;
+    let arguments = move |addresses: &[u64]| {
+        let &[a, b, c, workspace, tickets, ref rest @ ..] = addresses else {
+            unreachable!("it has five buffers or more")
+        };
+        let bias = rest.first().copied().unwrap_or_default();
         // Extents are checked to be at most those of an i32.
         let [m, n, k] = [size.m, size.n, size.k].map(|extent| extent as i32);
-        vec![Argument::new(&Product { a, b, c, workspace, tickets, m, n, k, splits, ..Product::default() })]
+        let splits = splits as i32;
+        vec![Argument::new(&Product { a, b, c, bias, workspace, tickets, m, n, k, splits, ..Product::default() })]
     };
     Launch { source, entry, grid, block, arguments: Box::new(arguments) }
 }
 
 /// 2 m n k FLOP; both operands read and C written once.
-pub fn work(Size { m, n, k }: Size) -> Work {
+fn work(Size { m, n, k }: Size) -> Work {
     let [m, n, k] = [m, n, k].map(|extent| extent as f64);
     Work { flop: 2.0 * m * n * k, bytes: 4.0 * (m * k + k * n + m * n) }
 }
 
-/// `count` numbers, uniform in [-1, 1), the same for the same seed.
-pub fn uniform(seed: u64, count: usize) -> Vec<f32> {
-    let rng = PhiloxRng::new(Address { seed, stream: Stream::Corruption, step: 0 });
-    Uniform::new(-1.0f32, 1.0).map_or_else(|_| vec![0.0; count], |range| range.sample_iter(rng).take(count).collect())
+/// What a step rounds its operands to.
+fn precision(step: Step) -> Precision {
+    match step {
+        Step::Tf32 => Precision::Tf32,
+        Step::Bf16 => Precision::Bf16,
+        _ => Precision::Fp32,
+    }
 }
 
 /// What tensor cores make of an operand: tf32 has 10 bits of fraction, halves away from zero; bf16 has 7, halves to even.
@@ -147,13 +240,5 @@ mod tests {
         assert_eq!(rounded(Precision::Tf32, next(1 << 12)), f64::from(next(1 << 13)), "halves away from zero");
         assert_eq!(rounded(Precision::Bf16, next(1 << 15)), 1.0, "halves to even");
         assert_eq!(rounded(Precision::Bf16, next(3 << 15)), f64::from(next(2 << 16)));
-    }
-
-    #[test]
-    fn operands_are_random_and_repeatable() {
-        let values = uniform(1, 1000);
-        assert_eq!(values, uniform(1, 1000));
-        assert_ne!(values, uniform(2, 1000));
-        assert!(values.iter().all(|x| (-1.0..1.0).contains(x)) && values.iter().any(|x| *x < 0.0));
     }
 }

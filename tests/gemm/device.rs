@@ -41,7 +41,7 @@ pub fn device() -> Option<MutexGuard<'static, Device>> {
 fn architecture(family: Family) -> &'static str {
     match family {
         Family::Vectorised => "compute_75",
-        Family::SplitK | Family::Tf32 | Family::Bf16 => "compute_80",
+        Family::AsyncCopy | Family::SplitK | Family::Tf32 | Family::Bf16 => "compute_80",
     }
 }
 

@@ -10,7 +10,7 @@ use device::{device, options, source};
 use latent::backend::cuda::gemm::{Epilogue, Family, Form, Layout, Plan, Size, TILES, Tile, Variant};
 use problem::{EPILOGUE_SIZES, EPILOGUES, Problem};
 
-const FAMILIES: [Family; 2] = [Family::Vectorised, Family::SplitK];
+const FAMILIES: [Family; 3] = [Family::Vectorised, Family::AsyncCopy, Family::SplitK];
 
 const EXTENTS: [usize; 13] = [1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 127, 128, 130];
 
@@ -254,6 +254,7 @@ fn every_instance_compiles_for_every_architecture_without_warning_or_spill() {
     let Some(device) = device() else { return };
     let architectures =
         [(Family::Vectorised, 75)].into_iter().chain([80, 86, 89, 90, 100, 120].map(|a| (Family::SplitK, a)));
+    let architectures = architectures.chain([(Family::AsyncCopy, 90)]);
     for (family, architecture) in architectures {
         let of_a_step = step().into_iter().map(|work| work.into_iter().map(problem).collect::<Vec<_>>());
         let of_a_step = of_a_step.map(|problems| (true, plan(family, &problems)));

@@ -70,14 +70,22 @@ impl Device {
 
     /// Launches `kernel` with the arguments that `arguments` pushes, a thread for each of `threads`.
     pub fn launch<'a>(&'a self, kernel: &'a CudaFunction, threads: usize, arguments: impl FnOnce(&mut LaunchArgs<'a>)) {
+        self.launch_blocks(kernel, threads.div_ceil(BLOCK), BLOCK, arguments);
+    }
+
+    /// Launches `blocks` of `block` threads.
+    pub fn launch_blocks<'a>(
+        &'a self,
+        kernel: &'a CudaFunction,
+        blocks: usize,
+        block: usize,
+        arguments: impl FnOnce(&mut LaunchArgs<'a>),
+    ) {
+        let (grid_dim, block_dim) = ((blocks as u32, 1, 1), (block as u32, 1, 1));
         let mut launch = self.stream().launch_builder(kernel);
         arguments(&mut launch);
         // SAFETY: the arguments are those that the kernel declares; the software driver checks every access.
-        unsafe { launch.launch(config(threads.div_ceil(BLOCK))) }.unwrap();
+        unsafe { launch.launch(LaunchConfig { grid_dim, block_dim, shared_mem_bytes: 0 }) }.unwrap();
         self.stream().synchronize().unwrap();
     }
-}
-
-fn config(blocks: usize) -> LaunchConfig {
-    LaunchConfig { grid_dim: (blocks as u32, 1, 1), block_dim: (BLOCK as u32, 1, 1), shared_mem_bytes: 0 }
 }

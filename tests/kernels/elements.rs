@@ -1,4 +1,4 @@
-//! LeakyReLU, sigmoid, BCE and KL as kernels of their own, against f64, at the smallest size, at odd ones and at the real ones.
+//! LeakyReLU, sigmoid, KL and the adding of a bias as kernels of their own, against f64, at the smallest size, at odd ones and at the real ones.
 
 use cudarc::driver::{CudaSlice, PushKernelArg};
 
@@ -7,13 +7,13 @@ use crate::emulated::{assert_no_report, checked};
 use crate::oracle::{self, assert_close, relative_error, uniform, widen, within};
 
 /// Elements: one, fewer than a quad, a ragged last block, a batch of codes, a batch of images.
-const LENGTHS: [usize; 5] = [1, 3, 4 * BLOCK + 1, 100 * 200, 100 * 784];
+pub const LENGTHS: [usize; 5] = [1, 3, 4 * BLOCK + 1, 100 * 200, 100 * 784];
 
 /// Rows and latent units.
 const POSTERIORS: [(usize, usize); 4] = [(1, 1), (3, 5), (7, 129), (100, 200)];
 
 /// What f32 arithmetic may be off by.
-const BOUND: f64 = 3e-7;
+pub const BOUND: f64 = 3e-7;
 
 /// Applies a kernel of the form (x, y, length) that takes a quad a thread.
 fn unary(device: &Device, file: &'static str, entry: &str, x: &[f32]) -> Vec<f32> {
@@ -26,7 +26,7 @@ fn unary(device: &Device, file: &'static str, entry: &str, x: &[f32]) -> Vec<f32
 }
 
 /// Applies a kernel of the form (a, b, c, length) that takes a quad a thread.
-fn binary(device: &Device, file: &'static str, entry: &str, [a, b]: [&[f32]; 2]) -> Vec<f32> {
+pub fn binary(device: &Device, file: &'static str, entry: &str, [a, b]: [&[f32]; 2]) -> Vec<f32> {
     let (kernel, first, second) = (device.kernel(file, entry), device.upload(a), device.upload(b));
     let (mut to, length) = (device.room(a.len()), a.len() as u64);
     device.launch(&kernel, a.len().div_ceil(4), |launch| {
@@ -36,7 +36,7 @@ fn binary(device: &Device, file: &'static str, entry: &str, [a, b]: [&[f32]; 2])
 }
 
 /// Adds up what the blocks of a first stage left.
-fn sum(device: &Device, partial: &CudaSlice<f64>) -> f64 {
+pub fn sum(device: &Device, partial: &CudaSlice<f64>) -> f64 {
     let (kernel, mut total, parts) = (device.kernel("sum.cu", "sum"), device.room(1), partial.len() as i32);
     device.launch(&kernel, 1, |launch| {
         launch.arg(partial).arg(&mut total).arg(&parts);
@@ -45,7 +45,7 @@ fn sum(device: &Device, partial: &CudaSlice<f64>) -> f64 {
 }
 
 #[track_caller]
-fn assert_total(what: &str, got: f64, want: f64) {
+pub fn assert_total(what: &str, got: f64, want: f64) {
     let error = relative_error(&[got], &[want]);
     assert!(within(error, BOUND), "{what} is {got}, should be {want}: off by {error:.2e}");
 }
@@ -82,40 +82,6 @@ fn sigmoid_agrees_with_f64() {
     assert_no_report(&checked());
 }
 
-/// The loss of all elements, in two stages.
-fn bce(device: &Device, logits: &[f32], targets: &[f32]) -> f64 {
-    let (a, t) = (device.upload(logits), device.upload(targets));
-    let (kernel, length) = (device.kernel("bce.cu", "bce_loss"), logits.len() as u64);
-    let threads = logits.len().div_ceil(4);
-    let mut partial = device.room::<f64>(threads.div_ceil(BLOCK));
-    device.launch(&kernel, threads, |launch| {
-        launch.arg(&a).arg(&t).arg(&mut partial).arg(&length);
-    });
-    sum(device, &partial)
-}
-
-fn bce_agrees(device: &Device, logits: &[f32], targets: &[f32]) {
-    let (a, t) = (widen(logits), widen(targets));
-    let want: f64 = a.iter().zip(&t).map(|(a, t)| oracle::bce(*a, *t)).sum();
-    let got = bce(device, logits, targets);
-    assert_total("BCE", got, want);
-    assert_eq!(got.to_bits(), bce(device, logits, targets).to_bits(), "two sums differ");
-    let want: Vec<f64> = a.iter().zip(&t).map(|(a, t)| oracle::sigmoid(*a) - t).collect();
-    let gradient = binary(device, "bce.cu", "bce_gradient", [logits, targets]);
-    assert_close("its gradient", &gradient, &want, BOUND);
-}
-
-#[test]
-fn bce_agrees_with_f64() {
-    let Some(device) = Device::open() else { return };
-    for length in LENGTHS {
-        bce_agrees(&device, &uniform(5, length, -8.0, 8.0), &uniform(6, length, 0.0, 1.0));
-    }
-    // Where a sigmoid rounds to 0 or 1, its logarithm would be lost.
-    bce_agrees(&device, &[200.0, -200.0, 50.0, -50.0, 17.5], &[0.0, 1.0, 0.25, 0.75, 1.0]);
-    assert_no_report(&checked());
-}
-
 fn kl_agrees(device: &Device, (rows, latent): (usize, usize), posterior: &[f32]) {
     let pairs = |i: usize| {
         let mean = i / latent * 2 * latent + i % latent;
@@ -147,6 +113,22 @@ fn kl_agrees_with_f64() {
     let Some(device) = Device::open() else { return };
     for (rows, latent) in POSTERIORS {
         kl_agrees(&device, (rows, latent), &uniform(7, rows * 2 * latent, -2.0, 2.0));
+    }
+    assert_no_report(&checked());
+}
+
+#[test]
+fn a_bias_is_added_to_every_row() {
+    let Some(device) = Device::open() else { return };
+    for (rows, columns) in [(1, 1), (3, 5), (7, 129), (100, 400)] {
+        let (bias, mut want) = (uniform(8, columns, -3.0, 3.0), uniform(9, rows * columns, -3.0, 3.0));
+        let (at, mut c) = (device.upload(&bias), device.upload(&want));
+        let (kernel, count) = (device.kernel("add_bias.cu", "add_bias"), (rows as i32, columns as i32));
+        device.launch(&kernel, rows * columns, |launch| {
+            launch.arg(&at).arg(&mut c).arg(&count.0).arg(&count.1);
+        });
+        want.chunks_mut(columns).for_each(|row| row.iter_mut().zip(&bias).for_each(|(value, bias)| *value += bias));
+        assert_eq!(device.download(&c), want, "{rows} x {columns}");
     }
     assert_no_report(&checked());
 }

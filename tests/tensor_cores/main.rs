@@ -8,6 +8,8 @@
 mod device;
 #[path = "../gemm/problem.rs"]
 mod problem;
+#[path = "../gemm/rounding.rs"]
+mod rounding;
 
 use device::device;
 use latent::backend::Precision;
@@ -20,19 +22,12 @@ const FAMILIES: [Family; 2] = [Family::Tf32, Family::Bf16];
 
 const EXTENTS: [usize; 19] = [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 130];
 
-/// Rounds to the nearest number of `bits` bits less of fraction; a tie goes up in magnitude, or to even.
-fn without_bits(value: f32, bits: u32, ties_to_even: bool) -> f32 {
-    let (word, half) = (value.to_bits(), 1 << (bits - 1));
-    let down = u32::from(ties_to_even && word >> bits & 1 == 0);
-    f32::from_bits((word + half - down) >> bits << bits)
-}
-
 /// What the family makes of an operand's element.
 fn rounding(family: Family) -> fn(f32) -> f32 {
     match family {
-        Family::Tf32 => |value| without_bits(value, 13, false),
-        Family::Bf16 => |value| without_bits(value, 16, true),
-        Family::Vectorised | Family::SplitK => |value| value,
+        Family::Tf32 => rounding::to_tf32,
+        Family::Bf16 => rounding::to_bf16,
+        Family::Vectorised | Family::AsyncCopy | Family::SplitK => |value| value,
     }
 }
 

@@ -155,6 +155,9 @@ pub struct Form {
 pub enum Family {
     /// `6_vectorised.cu`, for any device; products are never split.
     Vectorised,
+    /// `7_async_copy.cu`, from compute capability 8.0; products are never split. A step of the staircase that no device is best
+    /// served with.
+    AsyncCopy,
     /// `8_split_k.cu`, from compute capability 8.0.
     SplitK,
     /// `9_tf32.cu`, from compute capability 8.0: operands are rounded to tf32.
@@ -177,7 +180,7 @@ impl Family {
     /// The tiles that plans choose among, from large to small.
     pub fn tiles(self) -> &'static [Tile] {
         match self {
-            Family::Vectorised | Family::SplitK => &TILES,
+            Family::Vectorised | Family::AsyncCopy | Family::SplitK => &TILES,
             Family::Tf32 | Family::Bf16 => &TENSOR_TILES,
         }
     }
@@ -201,6 +204,7 @@ impl Variant {
     pub fn file(&self) -> &'static str {
         match self.family {
             Family::Vectorised => "gemm/6_vectorised.cu",
+            Family::AsyncCopy => "gemm/7_async_copy.cu",
             Family::SplitK => "gemm/8_split_k.cu",
             Family::Tf32 => "gemm/9_tf32.cu",
             Family::Bf16 => "gemm/10_bf16.cu",
@@ -302,6 +306,24 @@ pub struct Plan {
 }
 
 /// The tiles that a plan chooses from, from large to small.
+///
+/// The first is for products that fill any device, as 4096^3 does; `tests/machine_code.rs` and `tests/staircase` hold what is said
+/// of it for 8.0 and 9.0.
+///
+/// - **Device memory**: a step brings 4 k (m + n) bytes for 2 k m n FLOP: 1/32 byte a FLOP at 128 x 128, 1/16 at 64 x 64, 1/8 at
+///   32 x 32. An A100 moves 1/12 byte for each f32 FLOP, an H100 1/20: the first tile needs no cache's help on either.
+/// - **Shared memory**: with 8 x 8 sums a thread a warp reads 96 different floats for 2048 multiply-adds, 0.19 bytes each, where
+///   a multiprocessor reads 1 byte or more; each read is one wavefront.
+/// - **Registers**: 64 sums, up to 48 of fragments and a dozen of addresses fit in 128, so that 64 Ki registers hold two blocks of
+///   256 threads, 16 warps: one block multiplies while the other waits at its barrier. Where both operands' rows run along k,
+///   fragments take four k of both, 64 registers: such a block is alone (`two_blocks_fit` in `kernels/gemm/form.cuh`).
+/// - **Room**: two stages of (128 x 20 + 16 x 128) floats are 36 KiB a block, 74 KiB for two with what each block costs: within
+///   the 164 KiB of 8.0, the 228 of 9.0 and the 100 of 8.6. A third stage would pass the 48 KiB that a block may have unasked.
+/// - **Depth**: beside its 64 k multiply-adds a step spends some 4 k instructions on reads, and 55 on copies, the barrier and addresses:
+///   89 % of the main loop are FFMA at a depth of 16; at 8 they are 87 %, with twice the barriers.
+///
+/// The others are for products that would leave a large device idle: more blocks, each with fewer sums a thread and more stages, for
+/// there are fewer warps to wait with.
 pub const TILES: [Tile; 4] = [
     Tile { m: 128, n: 128, k: 16, thread_m: 8, thread_n: 8, stages: 2 },
     Tile { m: 64, n: 64, k: 16, thread_m: 8, thread_n: 4, stages: 3 },
@@ -316,7 +338,7 @@ const TENSOR_TILES: [Tile; 3] = [
     Tile { m: 32, n: 32, k: 32, thread_m: 2, thread_n: 4, stages: 4 },
 ];
 
-/// Tiles of k in shared memory where registers, not the copies themselves, bridge the way there.
+/// Tiles of k in shared memory where one is multiplied while the next one comes.
 const DOUBLE_BUFFER: u32 = 2;
 
 /// Rows of a tile that lies across k: the gradient at a weight sums over a batch, of which 100 has no use for a tile of 16.
@@ -332,7 +354,7 @@ const LEAST_PART: usize = 96;
 /// Parts that a sum may be split into.
 fn parts(family: Family, size: Size) -> usize {
     match family {
-        Family::Vectorised => 1,
+        Family::Vectorised | Family::AsyncCopy => 1,
         Family::SplitK | Family::Tf32 | Family::Bf16 => (size.k / LEAST_PART).max(1),
     }
 }
@@ -365,8 +387,8 @@ impl Plan {
     pub fn with_tile(family: Family, size: Size, mut form: Form) -> Plan {
         let tiles = size.tiles(form.tile);
         let splits = (MANY_BLOCKS / tiles).clamp(1, parts(family, size));
-        let is_fp32 = matches!(family, Family::Vectorised | Family::SplitK);
-        if family == Family::Vectorised {
+        let is_fp32 = matches!(family, Family::Vectorised | Family::AsyncCopy | Family::SplitK);
+        if matches!(family, Family::Vectorised | Family::AsyncCopy) {
             form.tile.stages = DOUBLE_BUFFER;
         }
         if is_fp32 && form.layout == Layout::Tn {

@@ -3,11 +3,8 @@
 use clap::Args;
 
 use super::machine::{Machine, Where};
-use crate::backend::Precision;
-use crate::backend::cuda::compile::Source;
-use crate::backend::cuda::gemm::{Epilogue, Family, Layout, Plan, Size, Variant};
 use crate::cli::{Error, display};
-use crate::lab::products::{self, Launched};
+use crate::lab::catalogue::{self, Size};
 
 /// Options of `kernels run`.
 #[derive(Args, Clone, Debug)]
@@ -33,17 +30,8 @@ impl Run {
     pub fn run(&self) -> Result<(), Error> {
         let mut machine = Machine::open(self.place)?;
         let size = Size { m: self.m, n: self.n, k: self.k };
-        let plan = Plan::new(Family::SplitK, size, Layout::Nn, Epilogue::Plain);
-        let variant = Variant { family: Family::SplitK, aligned: true, first: plan.form, second: None };
-        let launched = Launched {
-            source: Source { file: variant.file(), defines: variant.defines() },
-            entry: variant.entry(),
-            grid: plan.blocks,
-            block: variant.block(),
-            plan: Some(plan),
-            precision: Precision::Fp32,
-        };
-        let case = products::case("gemm/8_split_k", launched, size);
+        let entry = catalogue::find("gemm/8_split_k").expect("it is in the catalogue");
+        let case = entry.case(machine.bench.info().compute_capability, size)?;
         let (agreement, counts) = machine.counted(|bench| {
             let placed = bench.place(&case)?;
             Ok(bench.verify(&placed)?)
