@@ -24,6 +24,7 @@ struct Adam {
 constexpr float FRESH_1 = (float)(1.0 - BETA_1), FRESH_2 = (float)(1.0 - BETA_2), KEEP_2 = (float)BETA_2;
 constexpr float EPSILON = 1e-8f;
 
+// ANCHOR: update
 // Algorithm 1 of Kingma and Ba 2015; step_size and root_scale hold its two bias corrections.
 __device__ __forceinline__ void update(float& parameter, float gradient, float& first, float& second, float step_size,
                                        float root_scale) {
@@ -31,6 +32,7 @@ __device__ __forceinline__ void update(float& parameter, float gradient, float& 
     second = fmaf(second, KEEP_2, FRESH_2 * gradient * gradient);
     parameter -= step_size * first / fmaf(sqrtf(second), root_scale, EPSILON);
 }
+// ANCHOR_END: update
 
 __device__ __forceinline__ void update_quad(const Adam& p, unsigned long long i) {
     float step_size = p.end.control->step_size, root_scale = p.end.control->root_scale;

@@ -8,6 +8,7 @@
 
 #pragma once
 
+// ANCHOR: block_sum
 __device__ __forceinline__ double block_sum(double value) {
     __shared__ double of_warp[32];
     for (int offset = 16; offset > 0; offset /= 2) value += __shfl_down_sync(0xffffffffu, value, offset);
@@ -20,6 +21,7 @@ __device__ __forceinline__ double block_sum(double value) {
     }
     return sum;
 }
+// ANCHOR_END: block_sum
 
 // The sum of `parts`. Unlike block_sum it may be called again at once.
 __device__ __forceinline__ double sum_of(const double* parts, int count) {

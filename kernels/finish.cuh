@@ -46,12 +46,14 @@ __device__ __forceinline__ void keep_non_finite(Control* control, int stream) {
     control->found_step = control->steps[stream];
 }
 
+// ANCHOR: advance
 __device__ __forceinline__ void advance(Control* control, int stream) {
     unsigned long long step = ++control->steps[stream];
     if (stream != TRAINING) return;
     control->step_size = (float)(control->learning_rate / (1.0 - power(BETA_1, step + 1)));
     control->root_scale = (float)(1.0 / sqrt(1.0 - power(BETA_2, step + 1)));
 }
+// ANCHOR_END: advance
 
 // All threads of one block call this.
 __device__ __forceinline__ void finish(const Finish& p) {

@@ -12,12 +12,14 @@
 #include "math.cuh"
 #include "quad.cuh"
 
+// ANCHOR: forward
 extern "C" __global__ void leaky_relu_forward(const float* x, float* y, unsigned long long length) {
     unsigned long long first = 4ull * (blockIdx.x * (unsigned long long)blockDim.x + threadIdx.x);
     if (first >= length) return;
     float4 a = load_quad(x, first, length);
     store_quad(y, first, length, make_float4(leaky_relu(a.x), leaky_relu(a.y), leaky_relu(a.z), leaky_relu(a.w)));
 }
+// ANCHOR_END: forward
 
 extern "C" __global__ void leaky_relu_backward(const float* y, const float* dy, float* dx, unsigned long long length) {
     unsigned long long first = 4ull * (blockIdx.x * (unsigned long long)blockDim.x + threadIdx.x);

@@ -24,6 +24,7 @@ __device__ __forceinline__ uint4 philox4x32_10(uint4 counter, unsigned int key_0
     return counter;
 }
 
+// ANCHOR: box_muller
 // Two independent standard normals from two random words (Box and Muller 1958).
 __device__ __forceinline__ float2 box_muller(unsigned int u, unsigned int turns) {
     constexpr float UNIT = 1.0f / 4294967296.0f;
@@ -34,7 +35,9 @@ __device__ __forceinline__ float2 box_muller(unsigned int u, unsigned int turns)
     sin_cos_turns(turns, sine, cosine);
     return make_float2(radius * cosine, radius * sine);
 }
+// ANCHOR_END: box_muller
 
+// ANCHOR: block
 // The standard normals of elements 4 block to 4 block + 3 of the next step of `stream`.
 __device__ __forceinline__ float4 standard_normal_block(const Control* control, int stream, unsigned int block) {
     unsigned long long step = control->steps[stream], seed = control->seed;
@@ -43,3 +46,4 @@ __device__ __forceinline__ float4 standard_normal_block(const Control* control, 
     float2 first = box_muller(words.x, words.y), second = box_muller(words.z, words.w);
     return make_float4(first.x, first.y, second.x, second.y);
 }
+// ANCHOR_END: block

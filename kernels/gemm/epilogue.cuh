@@ -39,6 +39,7 @@ __device__ __forceinline__ void store_run(float* to, const float (&values)[run])
     }
 }
 
+// ANCHOR: finished
 // The element of C that a sum becomes; `loss` gains the element's.
 template <Epilogue epilogue>
 __device__ __forceinline__ float finished(float sum, float bias, float other, float& loss) {
@@ -53,6 +54,7 @@ __device__ __forceinline__ float finished(float sum, float bias, float other, fl
     }
     return sum;
 }
+// ANCHOR_END: finished
 
 // Finds out which of the thread's elements of C spoiled its loss: its first one where none did, but their sum.
 template <class F>

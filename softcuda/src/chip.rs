@@ -66,6 +66,7 @@ impl Chip {
         if threads == 0 || threads > THREADS_PER_BLOCK {
             return 0;
         }
+        // ANCHOR: occupancy
         let warps = threads.div_ceil(WARP);
         let of_a_warp =
             registers.max(1).saturating_mul(WARP).checked_next_multiple_of(REGISTER_UNIT).unwrap_or(u32::MAX);
@@ -75,6 +76,7 @@ impl Chip {
         let by_shared = if shared == Some(0) { u32::MAX } else { by_shared.unwrap_or(0) };
         let by_warps = self.threads / WARP / warps;
         by_warps.min(self.blocks).min(by_registers).min(by_shared)
+        // ANCHOR_END: occupancy
     }
 }
 

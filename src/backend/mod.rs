@@ -28,6 +28,7 @@ pub mod adam {
     /// Added to the root of the second moment.
     pub const EPSILON: f64 = 1e-8;
 
+    // ANCHOR: corrections
     /// What an update multiplies with at step `step`, counted from 0, so that t = `step` + 1: the step size with the bias
     /// correction of the first moment, lr / (1 - beta_1^t), and that of the root of the second, 1 / sqrt(1 - beta_2^t).
     ///
@@ -37,6 +38,7 @@ pub mod adam {
         let step_size = learning_rate / (1.0 - power(BETA_1, t));
         (step_size as f32, (1.0 / (1.0 - power(BETA_2, t)).sqrt()) as f32)
     }
+    // ANCHOR_END: corrections
 
     fn power(mut base: f64, mut exponent: u64) -> f64 {
         let mut result = 1.0;

@@ -67,6 +67,18 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Whether the program takes `arguments`, those after its name, as a command line; nothing is done.
+///
+/// # Errors
+/// What it has against them.
+pub fn parses(arguments: &[&str]) -> Result<(), String> {
+    match Cli::try_parse_from([&["latent"], arguments].concat()) {
+        Ok(_) => Ok(()),
+        Err(error) if !error.use_stderr() => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// A flag that Ctrl-C sets. A second Ctrl-C ends the program at once; files are whole at any moment.
 fn stop_on_signal() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));

@@ -77,6 +77,7 @@ pub trait Autoencoder<B: Backend> {
         backend.run(training_step(rows), |backend| self.enqueue_training(backend, images))
     }
 
+    // ANCHOR: enqueue_training
     /// Enqueues what a step of training does.
     fn enqueue_training(&mut self, backend: &mut B, images: &mut B::Images) {
         backend.gather(images, self.input_mut());
@@ -84,6 +85,7 @@ pub trait Autoencoder<B: Backend> {
         self.backward(backend);
         self.parameters_mut().adam(backend);
     }
+    // ANCHOR_END: enqueue_training
 
     /// Makes ready what training and evaluation on batches of `rows` images will need.
     ///

@@ -71,12 +71,14 @@ impl Perceptron {
         grads: &mut B::Buffer,
         dx: Option<&mut B::Buffer>,
     ) {
+        // ANCHOR: backward
         let input = Some(InputGradient { dx: &mut dhidden.second, activation: Activation::LeakyRelu });
         backend.linear_backward(self.last, params, &hidden.second, dout, grads, input);
         let input = Some(InputGradient { dx: &mut dhidden.first, activation: Activation::LeakyRelu });
         backend.linear_backward(self.second, params, &hidden.first, &dhidden.second, grads, input);
         let input = dx.map(|dx| InputGradient { dx, activation: Activation::Identity });
         backend.linear_backward(self.first, params, x, &dhidden.first, grads, input);
+        // ANCHOR_END: backward
     }
 }
 

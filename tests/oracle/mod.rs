@@ -57,6 +57,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+// ANCHOR: linear_backward
 /// dW and db of [`linear`] are added to `grads`; dL/dx is returned.
 pub fn linear_backward(layer: Linear, params: &[f64], x: &[f64], dy: &[f64], grads: &mut [f64]) -> Vec<f64> {
     let Linear { inputs, outputs, .. } = layer;
@@ -72,6 +73,7 @@ pub fn linear_backward(layer: Linear, params: &[f64], x: &[f64], dy: &[f64], gra
     }
     dx
 }
+// ANCHOR_END: linear_backward
 
 pub fn sigmoid(a: f64) -> f64 {
     1.0 / (1.0 + (-a).exp())

@@ -57,6 +57,7 @@ pub fn bce_and_gradient(bias: &[f32], target: &[f32], a: &mut [f32]) -> f64 {
     let (bias, target) = (&bias[..n], &target[..n]);
     let mut loss = [0.0f32; LANES];
     let mut rest = 0.0f64;
+    // ANCHOR: bce
     let step = |a: &mut f32, b: f32, t: f32| {
         let logit = *a + b;
         let (s, softplus) = math::sigmoid_softplus(logit);
@@ -66,6 +67,7 @@ pub fn bce_and_gradient(bias: &[f32], target: &[f32], a: &mut [f32]) -> f64 {
         let positive = if logit < 0.0 { 0.0 } else { logit };
         logit.mul_add(-t, positive) + softplus
     };
+    // ANCHOR_END: bce
     let (chunks, tail) = a.as_chunks_mut::<LANES>();
     for (i, chunk) in chunks.iter_mut().enumerate() {
         let (b, t) = (&bias[i * LANES..(i + 1) * LANES], &target[i * LANES..(i + 1) * LANES]);

@@ -128,10 +128,12 @@ impl Recording {
         Ok(Self { launches: launches.to_vec(), graph })
     }
 
+    // ANCHOR: is_of
     /// Whether it stands for `launches`: the same kernels, sizes and addresses.
     pub fn is_of(&self, launches: &[Launch]) -> bool {
         self.launches == launches
     }
+    // ANCHOR_END: is_of
 
     /// Carries out the step.
     ///

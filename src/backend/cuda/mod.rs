@@ -293,6 +293,7 @@ impl Cuda {
         self.moments.settle();
     }
 
+    // ANCHOR: submit
     /// Carries out the launches of the current step.
     fn submit(&mut self) -> Result<(), Error> {
         if self.current.name.is_none() {
@@ -305,6 +306,7 @@ impl Cuda {
         };
         self.recordings[index].launch().map_err(Error::fault("launching a step"))
     }
+    // ANCHOR_END: submit
 
     /// Records the launches of the current step as a graph, in place of the oldest where there are many.
     fn record(&mut self) -> Result<usize, Error> {
