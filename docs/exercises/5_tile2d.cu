@@ -1,8 +1,8 @@
 // Exercise 5 (chapter 5, registers along both sides): squared distances.
 //
-// `distances` computes d[i][j] = sum over k of (a[i][k] - b[j][k])^2 between points of 8 dimensions; a is [n, 8], b [m, 8], d [n, m].
-// A block of 64 threads has 32 x 32 distances, a thread 4 x 4 of them: rows y, y + 8, y + 16, y + 24, columns likewise. As it
-// stands, each distance reads both points anew: two loads from shared memory for each FMA.
+// `distances` computes d[i][j] = sum over k of (a[i][k] - b[j][k])^2 between points of 8 dimensions; a is [n, 8], b [m,
+// 8], d [n, m]. A block of 64 threads has 32 x 32 distances, a thread 4 x 4 of them: rows y, y + 8, y + 16, y + 24,
+// columns likewise. As it stands, each distance reads both points anew: two loads from shared memory for each FMA.
 //
 // Goal: at most 0.5 loads from shared memory for each FMA.
 // Hint: for one k, how many different values do the thread's 16 distances need?

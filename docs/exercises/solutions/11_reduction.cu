@@ -1,11 +1,11 @@
 // Exercise 11 (chapter 10, reductions): the largest of a block.
 //
-// `largest` leaves the largest of each block's 256 elements in out[block]. As it stands, a tree in shared memory takes nine
-// barriers and halves the threads that work with each of them.
+// `largest` leaves the largest of each block's 256 elements in out[block]. As it stands, a tree in shared memory takes
+// nine barriers and halves the threads that work with each of them.
 //
 // Goal: at most 2 barriers a warp and 4 requests to shared memory a warp.
-// Hint: __shfl_down_sync(0xffffffff, value, offset) hands a lane the value of the lane `offset` further, without shared memory and without
-// a barrier. Eight warps leave eight numbers.
+// Hint: __shfl_down_sync(0xffffffff, value, offset) hands a lane the value of the lane `offset` further, without shared
+// memory and without a barrier. Eight warps leave eight numbers.
 
 constexpr int BLOCK = 256;
 

@@ -1,11 +1,12 @@
 // Exercise 4 (chapter 4, registers along one side): eight filters over one signal.
 //
-// `filters` computes y[f][i] = sum over t of w[f][t] x[i + t], for 8 filters of 8 taps; y is [8, length], x [length + 7]. A block has
-// 128 outputs of each filter and what they need in shared memory. As it stands, each sum reads x and w anew: two loads from
-// shared memory for each FMA.
+// `filters` computes y[f][i] = sum over t of w[f][t] x[i + t], for 8 filters of 8 taps; y is [8, length], x [length +
+// 7]. A block has 128 outputs of each filter and what they need in shared memory. As it stands, each sum reads x and w
+// anew: two loads from shared memory for each FMA.
 //
 // Goal: at most 1.25 loads from shared memory for each FMA.
-// Hint: a thread's eight filters all want the same x. Which loop must be the outer one, and how many sums are alive then?
+// Hint: a thread's eight filters all want the same x. Which loop must be the outer one, and how many sums are alive
+// then?
 
 constexpr int FILTERS = 8, TAPS = 8, BLOCK = 128;
 

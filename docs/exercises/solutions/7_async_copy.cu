@@ -1,11 +1,12 @@
 // Exercise 7 (chapter 7, asynchronous copies): wait for what you read.
 //
-// `mirrored_sums` adds up tiles of 128 floats, each read backwards: sums[t] = sum over tiles of x[tile][127 - t]. While one tile is
-// added, the next is on its way to the other half of shared memory by cp.async. As it stands, nobody waits for a copy.
+// `mirrored_sums` adds up tiles of 128 floats, each read backwards: sums[t] = sum over tiles of x[tile][127 - t]. While
+// one tile is added, the next is on its way to the other half of shared memory by cp.async. As it stands, nobody waits
+// for a copy.
 //
 // Goal: right, without a finding, and still with one copy in flight while a tile is added.
-// Hint: cp.async.wait_group N waits until at most N of the groups that the thread has committed are under way, and only for the
-// thread's own copies; the others' need a barrier after that.
+// Hint: cp.async.wait_group N waits until at most N of the groups that the thread has committed are under way, and only
+// for the thread's own copies; the others' need a barrier after that.
 
 constexpr int TILE = 128;
 

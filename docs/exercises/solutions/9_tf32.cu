@@ -1,11 +1,12 @@
 // Exercise 9 (chapter 9, tensor cores): whose element is it?
 //
-// `multiply` computes C [16, 8] = A [16, 8] B [8, 8] by one warp with one mma.sync. Each lane hands over four elements of A and two of B.
-// With g = lane / 4 and t = lane % 4 the hardware takes them to be
+// `multiply` computes C [16, 8] = A [16, 8] B [8, 8] by one warp with one mma.sync. Each lane hands over four elements
+// of A and two of B. With g = lane / 4 and t = lane % 4 the hardware takes them to be
 //     a0 = A[g][t]   a1 = A[g + 8][t]   a2 = A[g][t + 4]   a3 = A[g + 8][t + 4]   b0 = B[t][g]   b1 = B[t + 4][g]
 // As it stands, two of them are handed over in each other's place.
 //
 // Goal: C is right.
+// Hint: put a single 1 into A, on paper. Which lane holds it, in which register, and which does this file give it to?
 
 __device__ __forceinline__ unsigned int tf32(float x) {
     unsigned int bits;
