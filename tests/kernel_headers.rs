@@ -8,82 +8,47 @@ use std::path::Path;
 
 use latent::backend::cuda::{Cuda, Kernel, sources};
 use latent::backend::{Backend, Hyperparameters, Precision, Sums};
+use latent::lab::header::{Header, SECTIONS};
 use latent::nn::{Autoencoder, Dims, VariationalAE};
 use softcuda::counts::LaunchCounts;
-
-/// A kernel's header has these, in this order; that of an included file those which apply to it.
-const SECTIONS: [&str; 7] = ["Shapes", "Launch", "Cost", "Bound", "Order", "Idea", "Checked"];
 
 const DIMS: Dims = Dims { input: 784, hidden: 400, latent: 200 };
 const BATCH: usize = 100;
 
-/// A header: the name in its first line, and its sections.
-struct Header {
-    name: String,
-    sections: Vec<(String, String)>,
+/// What is wrong with a header as that of `file`.
+fn faults(header: &Header, file: &str) -> Vec<String> {
+    let words: Vec<&str> = header.sections.iter().map(|(word, _)| word.as_str()).collect();
+    let ordered: Vec<&str> = SECTIONS.into_iter().filter(|section| words.contains(section)).collect();
+    let is_kernel = file.ends_with(".cu");
+    let has = |section: &str| words.contains(&section);
+    let rules = [
+        (header.name == file.strip_suffix(".cu").unwrap_or(file), "the first line names another file"),
+        (words == ordered, "sections are unknown, repeated or out of order"),
+        (!is_kernel || ordered.len() == SECTIONS.len(), "a section is missing"),
+        (has("Shapes") || has("Idea"), "neither Shapes nor Idea"),
+        (header.section("Checked").is_some_and(|text| text.contains("tests/")), "Checked names no test"),
+    ];
+    let broken = rules.into_iter().filter(|(holds, _)| !holds).map(|(_, fault)| fault.to_owned());
+    let missing = paths(header).into_iter().filter(|path| !Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists());
+    broken.chain(missing.map(|path| format!("{path} does not exist"))).collect()
 }
 
-impl Header {
-    /// The header that `text` begins with. More may follow its sections, after a line of its own.
-    fn parse(text: &str) -> Result<Self, String> {
-        let lines: Vec<&str> = text.lines().take_while(|line| line.starts_with("//")).collect();
-        let [first, "//", rest @ ..] = lines.as_slice() else {
-            return Err("the first line is followed by `//` alone".to_owned());
-        };
-        let (name, _) = first.strip_prefix("// ").and_then(|line| line.split_once(": ")).ok_or("no `// NAME: `")?;
-        let mut sections: Vec<(String, String)> = Vec::new();
-        for line in rest.iter().take_while(|line| **line != "//") {
-            // The text of a section begins at column 13, in each of its lines.
-            let (word, text) = line.split_at_checked(12).ok_or(format!("no text in {line:?}"))?;
-            match (word.trim_start_matches('/').trim(), sections.last_mut()) {
-                ("", Some((_, section))) => *section += &format!(" {text}"),
-                ("", None) => return Err(format!("{line:?} belongs to no section")),
-                (word, _) => sections.push((word.to_owned(), text.to_owned())),
-            }
-        }
-        Ok(Self { name: name.to_owned(), sections })
-    }
+/// The files and folders of tests and sources that a header names.
+fn paths(header: &Header) -> Vec<String> {
+    let texts = header.sections.iter().flat_map(|(_, text)| text.split([' ', ',', ';', '(', ')', ':']));
+    texts.filter(|word| ["tests/", "src/"].iter().any(|room| word.starts_with(room))).map(str::to_owned).collect()
+}
 
-    fn section(&self, name: &str) -> Option<&str> {
-        self.sections.iter().find(|(word, _)| word == name).map(|(_, text)| text.as_str())
-    }
+/// The number before `words` in a section.
+fn number_before(header: &Header, section: &str, words: &str) -> Option<f64> {
+    let (before, _) = header.section(section)?.split_once(words)?;
+    before.split_whitespace().last()?.parse().ok()
+}
 
-    /// What is wrong with it as the header of `file`.
-    fn faults(&self, file: &str) -> Vec<String> {
-        let words: Vec<&str> = self.sections.iter().map(|(word, _)| word.as_str()).collect();
-        let ordered: Vec<&str> = SECTIONS.into_iter().filter(|section| words.contains(section)).collect();
-        let is_kernel = file.ends_with(".cu");
-        let has = |section: &str| words.contains(&section);
-        let rules = [
-            (self.name == file.strip_suffix(".cu").unwrap_or(file), "the first line names another file"),
-            (words == ordered, "sections are unknown, repeated or out of order"),
-            (!is_kernel || ordered.len() == SECTIONS.len(), "a section is missing"),
-            (has("Shapes") || has("Idea"), "neither Shapes nor Idea"),
-            (self.section("Checked").is_some_and(|text| text.contains("tests/")), "Checked names no test"),
-        ];
-        let broken = rules.into_iter().filter(|(holds, _)| !holds).map(|(_, fault)| fault.to_owned());
-        let missing =
-            self.paths().into_iter().filter(|path| !Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists());
-        broken.chain(missing.map(|path| format!("{path} does not exist"))).collect()
-    }
-
-    /// The files and folders of tests and sources that it names.
-    fn paths(&self) -> Vec<String> {
-        let texts = self.sections.iter().flat_map(|(_, text)| text.split([' ', ',', ';', '(', ')', ':']));
-        texts.filter(|word| ["tests/", "src/"].iter().any(|room| word.starts_with(room))).map(str::to_owned).collect()
-    }
-
-    /// The number before `words` in a section.
-    fn number_before(&self, section: &str, words: &str) -> Option<f64> {
-        let (before, _) = self.section(section)?.split_once(words)?;
-        before.split_whitespace().last()?.parse().ok()
-    }
-
-    /// The number after `word` in a section.
-    fn number_after(&self, section: &str, word: &str) -> Option<f64> {
-        let mut words = self.section(section)?.split([' ', ',', ';']).skip_while(|other| *other != word);
-        words.nth(1)?.parse().ok()
-    }
+/// The number after `word` in a section.
+fn number_after(header: &Header, section: &str, word: &str) -> Option<f64> {
+    let mut words = header.section(section)?.split([' ', ',', ';']).skip_while(|other| *other != word);
+    words.nth(1)?.parse().ok()
 }
 
 fn header_of(file: &str) -> Header {
@@ -93,7 +58,7 @@ fn header_of(file: &str) -> Header {
 #[test]
 fn every_header_has_its_sections_and_names_tests_that_exist() {
     for (file, _) in sources::FILES {
-        let faults = header_of(file).faults(file);
+        let faults = faults(&header_of(file), file);
         assert!(faults.is_empty(), "kernels/{file}: {}", faults.join("; "));
     }
 }
@@ -102,7 +67,7 @@ fn every_header_has_its_sections_and_names_tests_that_exist() {
 fn what_is_wrong_with_a_header_is_found() {
     let whole = "// a: b.\n//\n// Shapes    s\n// Launch    l\n// Cost      c\n// Bound     b\n// Order     o\n// Idea      i\n";
     let whole = format!("{whole}// Checked   tests/oracle\n");
-    let faults = |text: &str| Header::parse(text).map(|header| header.faults("a.cu"));
+    let faults = |text: &str| Header::parse(text).map(|header| faults(&header, "a.cu"));
     assert_eq!(faults(&whole), Ok(Vec::new()));
     for (from, to) in [
         ("// a:", "// b:"),
@@ -152,13 +117,13 @@ fn blocks_and_bytes_are_those_that_softcuda_counts() {
     for kernel in Kernel::ELEMENTWISE {
         let (file, header) = (kernel.source().file, header_of(kernel.source().file));
         let counts = launches.iter().find(|launch| launch.kernel == kernel.entry()).unwrap();
-        let block = header.number_after("Launch", "block");
+        let block = number_after(&header, "Launch", "block");
         assert_eq!(block, Some(f64::from(counts.block[0])), "kernels/{file}: threads of a block");
         let Some(elements) = elements(kernel) else { continue };
         // The counts have more: a number of the control is asked for by every lane, and moves a whole sector.
         let asked = counts.global_loads.bytes + counts.global_stores.bytes;
         let bytes = asked.min(counts.bytes_moved()) as f64 / elements as f64;
-        let told = header.number_before("Cost", "bytes of global memory").unwrap();
+        let told = number_before(&header, "Cost", "bytes of global memory").unwrap();
         println!("{file}: {bytes:.3} bytes an element, {told} told");
         assert!((told..=1.25 * told).contains(&bytes), "kernels/{file}: {bytes} bytes an element, {told} told");
     }

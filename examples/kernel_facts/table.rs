@@ -1,9 +1,10 @@
 //! The tables, as Markdown.
 
+use latent::lab::facts::Facts;
 use softcuda::chip::Chip;
 use softcuda::counts::Traffic;
 
-use crate::compiled::{ARCHITECTURES, Compiled, Resources};
+use crate::compiled::{ARCHITECTURES, Compiled};
 use crate::executed::Executed;
 
 /// The architectures whose occupancy is told.
@@ -20,7 +21,7 @@ pub fn resources(kernels: &[Compiled]) -> String {
         let registers = ARCHITECTURES
             .iter()
             .map(|architecture| of(architecture).map_or("-".to_owned(), |r| r.registers.to_string()));
-        let shared = kernel.resources.values().map(|resources| resources.shared).max().unwrap_or(0);
+        let shared = kernel.resources.values().map(|resources| resources.shared_bytes).max().unwrap_or(0);
         let occupancy = OCCUPANCY.iter().map(|architecture| {
             of(architecture).map_or("-".to_owned(), |resources| occupancy(*architecture, kernel.block, *resources))
         });
@@ -36,9 +37,9 @@ pub fn resources(kernels: &[Compiled]) -> String {
 }
 
 /// The warps that fit on a multiprocessor, of those it has room for.
-fn occupancy(architecture: u32, block: u32, resources: Resources) -> String {
+fn occupancy(architecture: u32, block: u32, resources: Facts) -> String {
     let chip = Chip::of((architecture / 10, architecture % 10));
-    let blocks = chip.occupancy(block, resources.registers, resources.shared);
+    let blocks = chip.occupancy(block, resources.registers, resources.shared_bytes);
     format!("{:.0} %", 100.0 * f64::from(blocks * block) / f64::from(chip.threads))
 }
 

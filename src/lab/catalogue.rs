@@ -37,9 +37,17 @@ impl Axis {
             Self::K => size.k,
         }
     }
+
+    fn of_mut(self, size: &mut Size) -> &mut usize {
+        match self {
+            Self::M => &mut size.m,
+            Self::N => &mut size.n,
+            Self::K => &mut size.k,
+        }
+    }
 }
 
-/// A kernel, or a few of them in sequence.
+/// A kernel, or a few of them in sequence, with what is said of it.
 #[derive(Debug)]
 pub struct Entry {
     /// Its name: a file of `kernels/` without its ending, or what the sequence is called.
@@ -73,6 +81,27 @@ impl Entry {
         }
         self.check(size)?;
         Ok((self.make)(self.name, size))
+    }
+
+    /// Its usual size with these extents along `--m`, `--n` and `--k` in place of its own.
+    ///
+    /// # Errors
+    /// One is along an axis that it does not have.
+    pub fn size(&self, extents: [Option<usize>; 3]) -> Result<Size, Error> {
+        let mut size = self.usual;
+        for (axis, extent) in [Axis::M, Axis::N, Axis::K].into_iter().zip(extents) {
+            let Some(value) = extent else { continue };
+            if !self.axes.contains(&axis) {
+                return Err(Error::Size { axis: axis.name(), value, problem: self.no_such(axis) });
+            }
+            *axis.of_mut(&mut size) = value;
+        }
+        Ok(size)
+    }
+
+    /// A size as the command line spells it: `--m 100 --n 400`.
+    pub fn spelt(&self, size: Size) -> String {
+        self.axes.iter().map(|axis| format!("--{} {}", axis.name(), axis.of(size))).collect::<Vec<_>>().join(" ")
     }
 
     /// Its header.
@@ -130,6 +159,51 @@ fn too_large((axis, value, other, extent): (Axis, usize, Axis, usize)) -> Error 
 /// The kernel of this name.
 pub fn find(name: &str) -> Option<&'static Entry> {
     ENTRIES.iter().find(|entry| entry.name == name)
+}
+
+/// The kernel of this name.
+///
+/// # Errors
+/// There is none; the error names a few that are like it.
+pub fn named(name: &str) -> Result<&'static Entry, Error> {
+    find(name).ok_or_else(|| Error::Unknown { name: name.to_owned(), near: near(name) })
+}
+
+/// Names that are told where there is none of that name.
+const MOST_NEAR: usize = 5;
+
+/// Names that have `name` in them, or else differ from it in a few letters, as a question.
+fn near(name: &str) -> String {
+    let asked = name.to_lowercase().replace(".cu", "");
+    let names = || ENTRIES.iter().map(|entry| entry.name);
+    let has_it = |candidate: &&str| !asked.is_empty() && candidate.contains(&asked);
+    let mut found: Vec<&str> = names().filter(has_it).collect();
+    if found.is_empty() {
+        let distance = |name: &&str| {
+            let last = name.rsplit('/').next().unwrap_or(name);
+            let word = last.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_');
+            distance(&asked, name).min(distance(&asked, word))
+        };
+        let least = names().map(|name| distance(&name)).min().unwrap_or_default();
+        let is_near = |candidate: &&str| distance(candidate) == least && 2 * least <= asked.chars().count();
+        found = names().filter(is_near).collect();
+    }
+    found.truncate(MOST_NEAR);
+    if found.is_empty() { String::new() } else { format!("; did you mean {}?", found.join(", ")) }
+}
+
+/// Letters to change, add or take away to make one word of the other (Levenshtein 1965).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[row.len() - 1]
 }
 
 /// Kernels that compute the same, each with one idea more than the one before.
@@ -252,7 +326,7 @@ const FUSED: &str = "\
 // Shapes    A [M, K], B [K, N], y [M, N] row-major f32; bias [N] f32
 // Launch    gemm/8_split_k with EPILOGUE=BIAS_LEAKY_RELU
 // Cost      2MNK + 2MN FLOP; 4(MK + KN + MN + N) bytes of global memory at least
-// Bound     that of gemm/8_split_k
+// Bound     FP32 issue where the grid fills the chip; latency of the pipeline's first tiles and of the last block where not
 // Order     that of gemm/8_split_k: deterministic
 // Idea      1_separate loads what the product had in registers a moment ago. Here each sum gets its bias and its activation before
 //           it is stored: C goes to memory once, and there is one launch
@@ -323,3 +397,28 @@ pub const ENTRIES: &[Entry] = &[
     on_matrix("standard_normal", &["standard_normal.cu"], ROWS_AND_COLUMNS, matrix(100, 200), cases::standard_normal),
     on_row("sum", &["sum.cu"], &["parts"], 77, cases::sum),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distance_counts_letters_changed_added_and_taken_away() {
+        for (a, b, letters) in
+            [("", "", 0), ("adam", "adam", 0), ("adma", "adam", 2), ("adm", "adam", 1), ("", "kl", 2)]
+        {
+            assert_eq!((distance(a, b), distance(b, a)), (letters, letters), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_like_it_are_told() {
+        assert_eq!(near("split_k"), "; did you mean gemm/8_split_k?");
+        assert_eq!(near("naiv"), "; did you mean gemm/1_naive?");
+        assert_eq!(near("adma"), "; did you mean adam?");
+        assert_eq!(near("sigmod"), "; did you mean sigmoid?");
+        assert_eq!(near("gemm/1_niave.cu"), "; did you mean gemm/1_naive?");
+        assert_eq!(near("gemm").matches("gemm/").count(), MOST_NEAR);
+        assert_eq!((near("entirely else"), near("")), (String::new(), String::new()));
+    }
+}

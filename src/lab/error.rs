@@ -17,6 +17,24 @@ pub enum Error {
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// No kernel has this name.
+    #[error("there is no kernel {name}{near}; `latent kernels list` names them all")]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// Names that are like it.
+        near: String,
+    },
+    /// The compiler does not know the architecture.
+    #[error("sm_{architecture} is none that NVRTC {}.{} compiles for; choose from {known}", nvrtc.0, nvrtc.1)]
+    Architecture {
+        /// What was asked for, as in 81 for `sm_81`.
+        architecture: u32,
+        /// The compiler's version.
+        nvrtc: (u32, u32),
+        /// What it knows.
+        known: String,
+    },
     /// The kernel needs a newer device.
     #[error("{name} needs compute capability {}.{} or newer and this device has {}.{}; choose another kernel or --arch",
         needs.0, needs.1, has.0, has.1)]
@@ -85,7 +103,8 @@ impl Error {
     /// Whether the user can mend it by asking for something else.
     pub fn is_input_fault(&self) -> bool {
         match self {
-            Self::Size { .. } | Self::TooOld { .. } | Self::Memory { .. } => true,
+            Self::Size { .. } | Self::Unknown { .. } | Self::Architecture { .. } => true,
+            Self::TooOld { .. } | Self::Memory { .. } => true,
             Self::Wrong { .. } | Self::Fault { .. } => false,
             Self::Cuda(error) => error.is_input_fault(),
         }

@@ -8,7 +8,9 @@ pub mod case;
 mod cases;
 pub mod catalogue;
 mod error;
+pub mod facts;
 pub mod header;
+pub mod measure;
 mod products;
 pub mod staircase;
 

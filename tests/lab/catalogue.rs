@@ -26,6 +26,7 @@ fn entries_have_names_of_their_own_and_files_and_headers_that_exist() {
         assert_eq!(header.name, entry.name);
         let sections: Vec<&str> = header.sections.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(sections, SECTIONS, "{}", entry.name);
+        assert!(header.what.ends_with('.'), "{}", entry.name);
         assert_eq!(entry.axes.len(), entry.counted.len(), "{}", entry.name);
     }
     assert!(catalogue::find("gemm").is_none());

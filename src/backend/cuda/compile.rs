@@ -176,14 +176,20 @@ fn hash(source: &Source, text: &str) -> Hash {
 
 fn compile(nvrtc: Nvrtc, source: &Source, text: &str, architecture: u32) -> Result<Image, CompileError> {
     let target = target(architecture, nvrtc.supported_architectures(), nvrtc.version())?;
-    let mut options: Vec<String> = OPTIONS.iter().map(ToString::to_string).collect();
-    options.push(format!("--gpu-architecture={target}"));
-    options.extend(source.defines.iter().map(|define| format!("-D{define}")));
+    let options = options(source, &target);
     let program: Program = nvrtc
         .compile_with_headers(text, source.file, &sources::headers(), &options)
         .map_err(|error| CompileError::Compiler { file: source.file, architecture: target, source: Box::new(error) })?;
     let cubin = program.cubin().map(<[u8]>::to_vec);
     Ok(Image { cubin, ptx: program.ptx().to_owned(), nvrtc: nvrtc.version() })
+}
+
+/// What `source` is compiled with for `target`.
+pub(crate) fn options(source: &Source, target: &str) -> Vec<String> {
+    let mut options: Vec<String> = OPTIONS.iter().map(ToString::to_string).collect();
+    options.push(format!("--gpu-architecture={target}"));
+    options.extend(source.defines.iter().map(|define| format!("-D{define}")));
+    options
 }
 
 /// What to compile for: the device's own architecture, which gives machine code, or else the newest one before it, whose

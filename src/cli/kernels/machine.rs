@@ -121,6 +121,11 @@ impl Machine {
         }
     }
 
+    /// Whether it is softcuda.
+    pub fn is_software(&self) -> bool {
+        self.emulator.is_some()
+    }
+
     /// The launches that `work` leads to, as softcuda counts them; nothing where a GPU does the work.
     ///
     /// # Errors

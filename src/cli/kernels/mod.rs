@@ -1,7 +1,11 @@
 //! `kernels`: the kernels one by one. A GPU measures them; without one softcuda counts what they execute and move.
 
+mod counted;
+mod list;
 mod machine;
 mod run;
+mod show;
+mod text;
 
 use clap::{Args, Subcommand};
 
@@ -16,6 +20,10 @@ pub struct Kernels {
 
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
+    /// List the kernels: what each does, what it costs, what bounds it
+    List(list::List),
+    /// Show what a kernel is and what the compiler makes of it
+    Show(show::Show),
     /// Hold a kernel against float64, then measure it on a GPU or count it on softcuda
     Run(run::Run),
 }
@@ -27,6 +35,8 @@ impl Kernels {
     /// The input is at fault, or the kernel or its device.
     pub fn run(&self) -> Result<(), Error> {
         match &self.command {
+            Command::List(list) => list.run(),
+            Command::Show(show) => show.run(),
             Command::Run(run) => run.run(),
         }
     }

@@ -1,25 +1,36 @@
 //! `kernels run`: one kernel, verified, then measured or counted.
 
 use clap::Args;
+use serde_json::json;
 
+use super::counted;
 use super::machine::{Machine, Where};
+use super::text::{duration, quantity};
+use crate::backend::cuda::device::Version;
 use crate::cli::{Error, display};
-use crate::lab::catalogue::{self, Size};
+use crate::lab::case::Agreement;
+use crate::lab::catalogue;
+use crate::lab::measure::{self, Measured, Spread};
 
 /// Options of `kernels run`.
 #[derive(Args, Clone, Debug)]
 pub struct Run {
-    /// Rows
-    #[arg(long, default_value_t = 512)]
-    m: usize,
-    /// Columns
-    #[arg(long, default_value_t = 512)]
-    n: usize,
-    /// Terms of each sum
-    #[arg(long, default_value_t = 512)]
-    k: usize,
+    /// The kernel, as `latent kernels list` names it
+    name: String,
+    /// Rows [default: those of a training step, as `latent kernels show` tells them]
+    #[arg(long)]
+    m: Option<usize>,
+    /// Columns [default: as for --m]
+    #[arg(long)]
+    n: Option<usize>,
+    /// Terms of each sum [default: as for --m]
+    #[arg(long)]
+    k: Option<usize>,
     #[command(flatten)]
     place: Where,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Run {
@@ -28,18 +39,65 @@ impl Run {
     /// # Errors
     /// The input is at fault, or the kernel or its device.
     pub fn run(&self) -> Result<(), Error> {
+        let entry = catalogue::named(&self.name)?;
+        let size = entry.size([self.m, self.n, self.k])?;
         let mut machine = Machine::open(self.place)?;
-        let size = Size { m: self.m, n: self.n, k: self.k };
-        let entry = catalogue::find("gemm/8_split_k").expect("it is in the catalogue");
         let case = entry.case(machine.bench.info().compute_capability, size)?;
-        let (agreement, counts) = machine.counted(|bench| {
+        let ((placed, agreement), counts) = machine.counted(|bench| {
             let placed = bench.place(&case)?;
-            Ok(bench.verify(&placed)?)
+            let agreement = bench.verify(&placed)?;
+            Ok((placed, agreement))
         })?;
-        display::line(&format!("{agreement:?}"));
-        for counts in counts {
-            display::line(&format!("{counts:#?}"));
+        let is_hardware = !machine.is_software();
+        let measured = is_hardware.then(|| measure::measure(&machine.bench, &placed, case.work)).transpose()?;
+        let info = machine.bench.info();
+        let capability = Version(info.compute_capability.0, info.compute_capability.1).to_string();
+        if self.json {
+            let device =
+                json!({"name": info.name, "compute_capability": capability, "is_softcuda": measured.is_none()});
+            let size = json!({"m": size.m, "n": size.n, "k": size.k});
+            let mut value = json!({"name": entry.name, "size": size, "device": device});
+            value["work"] = json!(case.work);
+            value["agreement"] = json!(agreement);
+            match measured {
+                Some(measured) => value["measured"] = json!(measured),
+                None => value["counts"] = json!(counts),
+            }
+            display::line(&value.to_string());
+            return Ok(());
         }
+        display::line(&format!(
+            "{} at {} on {}, compute capability {capability}",
+            entry.name,
+            entry.spelt(size),
+            info.name
+        ));
+        display::line(&verdict(agreement));
+        let lines = measured.map_or_else(|| counted::lines(&counts, &case), timed);
+        lines.iter().for_each(|line| display::line(line));
         Ok(())
     }
+}
+
+/// How near the results are to those in float64.
+fn verdict(Agreement { compared, worst, worst_share }: Agreement) -> String {
+    if worst == 0.0 {
+        return format!("exact: all {compared} numbers are those of float64");
+    }
+    let share = 100.0 * worst_share;
+    format!(
+        "agrees with float64: of {compared} numbers the worst is off by {worst:.1e}, {share:.1} % of what rounding explains"
+    )
+}
+
+fn timed(measured: Measured) -> Vec<String> {
+    let Measured { hot, cold, gflop_per_second, gb_per_second } = measured;
+    let spread = |Spread { median, min, max }: Spread| {
+        format!("{:>10}  ({} to {})", duration(median), duration(min), duration(max))
+    };
+    vec![
+        String::new(),
+        format!("with warm caches  {}   {}/s", spread(hot), quantity(gflop_per_second * 1e9, "FLOP")),
+        format!("with cold caches  {}   {}/s", spread(cold), quantity(gb_per_second * 1e9, "B")),
+    ]
 }
