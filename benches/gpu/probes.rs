@@ -1,4 +1,4 @@
-//! The benchmark's own kernels: what the device can do at most, and what empties or occupies it between measurements.
+//! The kernels that only measure: what the device can do at most, and what empties or occupies it between measurements.
 
 use std::sync::Arc;
 
@@ -55,8 +55,8 @@ impl Probes {
         let bytes = if machine.software.is_some() { 1 << 20 } else { LEAST_COPY.max(4 * l2) };
         let blocks = if machine.software.is_some() { 2 } else { 8 * machine.info.multiprocessors };
         Ok(Self {
-            copy: load("copy.cu", include_str!("copy.cu"), "copy", &[])?,
-            fma: load("fma.cu", include_str!("fma.cu"), "fma_chains", &[])?,
+            copy: load("copy.cu", include_str!("../../kernels/ceiling/copy.cu"), "copy", &[])?,
+            fma: load("fma.cu", include_str!("../../kernels/ceiling/fma.cu"), "fma_chains", &[])?,
             mma: if has_tensor_cores { Some([mma("-DBF16=0")?, mma("-DBF16=1")?]) } else { None },
             nothing: load("nothing.cu", include_str!("nothing.cu"), "nothing", &[])?,
             memory: stream.alloc_zeros(bytes / size_of::<f32>())?,

@@ -19,6 +19,10 @@ extern "C" __global__ void __launch_bounds__(TILE * TILE) gemm_coalesced(Product
     int column = blockIdx.x % tiles_n * TILE + threadIdx.x % TILE;
     if (row >= p.m || column >= p.n) return;
     float sum = 0.0f;
-    for (int k = 0; k < p.k; ++k) sum = fmaf(p.a[(size_t)row * p.k + k], p.b[(size_t)k * p.n + column], sum);
+    for (int k = 0; k < p.k; ++k) {
+        float a = p.a[(size_t)row * p.k + k];
+        float b = p.b[(size_t)k * p.n + column];
+        sum = fmaf(a, b, sum);
+    }
     p.c[(size_t)row * p.n + column] = sum;
 }

@@ -1,6 +1,7 @@
 //! Why a command failed.
 
-use crate::{lab, train};
+use crate::plot::{bars, roofline};
+use crate::{files, lab, train};
 
 /// Why a command failed; its message ends with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,15 @@ pub enum Error {
     /// softcuda.
     #[error(transparent)]
     Softcuda(#[from] softcuda::LibraryError),
+    /// Bars that cannot be drawn.
+    #[error(transparent)]
+    Bars(#[from] bars::Error),
+    /// A roofline that cannot be drawn.
+    #[error(transparent)]
+    Roofline(#[from] roofline::Error),
+    /// A picture that cannot be written.
+    #[error(transparent)]
+    File(#[from] files::Error),
     /// softcuda's checks found something.
     #[error("softcuda found {0} faults in what was launched, shown above; each names its kernel and line")]
     Findings(usize),
@@ -25,8 +35,8 @@ impl Error {
         match self {
             Self::Run(error) => error.is_input_fault(),
             Self::Lab(error) => error.is_input_fault(),
-            Self::Softcuda(_) => true,
-            Self::Findings(_) => false,
+            Self::Softcuda(_) | Self::File(_) => true,
+            Self::Bars(_) | Self::Roofline(_) | Self::Findings(_) => false,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::case::Case;
 use super::header::Header;
 use super::products::MOST_TERMS;
 use super::staircase::Step;
-use super::{Error, cases, products};
+use super::{Error, cases, ceilings, products};
 pub use crate::backend::cuda::gemm::Size;
 use crate::backend::cuda::sources;
 
@@ -381,6 +381,10 @@ pub const ENTRIES: &[Entry] = &[
     on_matrix("add_bias", &["add_bias.cu"], ROWS_AND_COLUMNS, matrix(100, 400), products::add_bias),
     on_row("adam", &["adam.cu"], &["parameters"], PARAMETERS, cases::adam),
     on_matrix("bce/gradient", &["bce/gradient.cu"], ROWS_AND_COLUMNS, matrix(100, 784), cases::bce_gradient),
+    on_row("ceiling/copy", &["ceiling/copy.cu"], &["quads of floats"], 1 << 16, |_, size| {
+        ceilings::copy(size.n, ceilings::blocks_of(size.n), true)
+    }),
+    on_row("ceiling/fma", &["ceiling/fma.cu"], &["blocks"], 4, |_, size| ceilings::chains(64, size.n as u32)),
     on_matrix("finish", &["finish.cu"], &["partial losses", "partial divergences"], matrix(100, 40), cases::finish),
     on_matrix("gather", &["gather.cu"], &["images", "pixels of each"], matrix(100, 784), cases::gather),
     on_matrix("kl", &["kl.cu"], ROWS_AND_UNITS, matrix(100, 200), cases::kl),

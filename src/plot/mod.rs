@@ -1,4 +1,12 @@
-//! Pictures: image grids and line charts.
+//! Pictures: image grids, line charts, bars, rooflines, and what a warp's load touches.
 
+mod axis;
+pub mod bars;
 pub mod curves;
 pub mod grid;
+mod palette;
+mod rect;
+pub mod roofline;
+mod svg;
+pub mod touched;
+mod units;

@@ -17,6 +17,8 @@ pub const FILES: &[(&str, &str)] = embedded![
     "bce/4_vectorised.cu",
     "bce/gradient.cu",
     "block_sum.cuh",
+    "ceiling/copy.cu",
+    "ceiling/fma.cu",
     "control.cuh",
     "finish.cu",
     "finish.cuh",

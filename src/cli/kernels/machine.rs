@@ -144,6 +144,7 @@ impl Machine {
     }
 }
 
-fn setting(setting: &'static str, value: String, problem: String) -> Error {
+/// An option at fault.
+pub fn setting(setting: &'static str, value: String, problem: String) -> Error {
     train::Error::Setting { setting, value, problem }.into()
 }

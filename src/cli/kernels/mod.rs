@@ -1,8 +1,10 @@
 //! `kernels`: the kernels one by one. A GPU measures them; without one softcuda counts what they execute and move.
 
+mod compare;
 mod counted;
 mod list;
 mod machine;
+mod roofline;
 mod run;
 mod show;
 mod text;
@@ -26,6 +28,10 @@ enum Command {
     Show(show::Show),
     /// Hold a kernel against float64, then measure it on a GPU or count it on softcuda
     Run(run::Run),
+    /// Run every step of a staircase on one problem: gemm, bce or epilogue
+    Compare(compare::Compare),
+    /// Hold every kernel against the ceilings of a GPU: what binds it, and the least time that implies
+    Roofline(roofline::Roof),
 }
 
 impl Kernels {
@@ -38,6 +44,8 @@ impl Kernels {
             Command::List(list) => list.run(),
             Command::Show(show) => show.run(),
             Command::Run(run) => run.run(),
+            Command::Compare(compare) => compare.run(),
+            Command::Roofline(roof) => roof.run(),
         }
     }
 }

@@ -10,11 +10,13 @@ use plotters::element::{Circle, DashedPathElement, PathElement, Rectangle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontFamily, IntoFont, RGBColor, ShapeStyle, TRANSPARENT, TextStyle, WHITE};
 
-use super::axis::{self, Axis, Margin};
 use super::legend::{self, Legend};
-use super::trace::{self, Point};
-use super::units::{FONT, TITLE_FONT, UNITS, px};
+use super::trace;
 use super::{Chart, Colour, Error, Scale, Style};
+use crate::plot::axis::{self, Axis, Margin};
+use crate::plot::palette::{self, Rgb, printable};
+use crate::plot::rect::Point;
+use crate::plot::units::{FONT, TITLE_FONT, UNITS, px};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
@@ -43,11 +45,15 @@ const DASH: (i32, i32) = (px(7), px(5));
 const DISC: i32 = px(4);
 const HALO: i32 = px(1);
 
-const INK: RGBColor = RGBColor(0x24, 0x29, 0x2f);
-const AXIS: RGBColor = RGBColor(0x6e, 0x77, 0x81);
-const GRID: RGBColor = RGBColor(0xe4, 0xe7, 0xeb);
+const INK: RGBColor = rgb(palette::INK);
+const AXIS: RGBColor = rgb(palette::AXIS);
+const GRID: RGBColor = rgb(palette::GRID);
 
-const FAMILY: FontFamily<'static> = FontFamily::Name("Helvetica, Arial, sans-serif");
+const FAMILY: FontFamily<'static> = FontFamily::Name(palette::FAMILY);
+
+const fn rgb(Rgb(red, green, blue): Rgb) -> RGBColor {
+    RGBColor(red, green, blue)
+}
 
 /// `charts` in a row as one SVG document: one 760 x 440 pixels, several 560 x 400 each, taller where a legend needs it.
 ///
@@ -200,23 +206,10 @@ fn draw_piece(area: &Area, points: Vec<(i32, i32)>, style: Style, colour: RGBCol
 
 /// The colour of series `i`.
 fn colour(chart: &Chart, i: usize) -> RGBColor {
-    match chart.series[i].colour.unwrap_or(Colour::ORDER[i % Colour::ORDER.len()]) {
-        Colour::Blue => RGBColor(0x00, 0x72, 0xb2),
-        Colour::Vermilion => RGBColor(0xd5, 0x5e, 0x00),
-        Colour::Green => RGBColor(0x00, 0x9e, 0x73),
-        Colour::Purple => RGBColor(0xcc, 0x79, 0xa7),
-        Colour::Orange => RGBColor(0xe6, 0x9f, 0x00),
-        Colour::SkyBlue => RGBColor(0x56, 0xb4, 0xe9),
-        Colour::Black => RGBColor(0x00, 0x00, 0x00),
-    }
+    rgb(chart.series[i].colour.unwrap_or(Colour::ORDER[i % Colour::ORDER.len()]).rgb())
 }
 
 fn text_style(size: i32) -> TextStyle<'static> {
     // The SVG writer divides sizes by 1.24.
     (FAMILY, 1.24 * f64::from(size)).into_font().color(&INK)
-}
-
-/// `text` without the control characters, which XML has no way to write.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c }).collect()
 }

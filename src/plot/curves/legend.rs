@@ -3,8 +3,8 @@
 //! Lengths are in the units of the drawing, from the plot's upper left corner.
 
 use super::Series;
-use super::trace::{Point, Rect};
-use super::units::{FONT, px, text_width};
+use crate::plot::rect::{Point, Rect};
+use crate::plot::units::{FONT, px, text_width};
 
 /// Length of the sample of a line, and the space between it and the label.
 pub(super) const SAMPLE: i32 = px(26);

@@ -3,12 +3,11 @@
 //! A [`Chart`] is plain data; [`Chart::svg`] draws it and [`svg_side_by_side`] draws several. White background, text as text,
 //! the colours that Okabe and Ito chose to be told apart by everybody. Equal charts give equal bytes.
 
-mod axis;
 mod draw;
 mod legend;
 mod trace;
-mod units;
 
+pub use super::palette::Colour;
 pub use draw::svg_side_by_side;
 
 /// A chart that cannot be drawn.
@@ -60,31 +59,6 @@ pub enum Style {
     Dashed,
     /// A disc each.
     Markers,
-}
-
-/// The palette of Okabe and Ito (*Color Universal Design*, 2008) without its yellow, too pale for a line on white.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
-    /// #0072B2
-    Blue,
-    /// #D55E00
-    Vermilion,
-    /// #009E73
-    Green,
-    /// #CC79A7
-    Purple,
-    /// #E69F00
-    Orange,
-    /// #56B4E9
-    SkyBlue,
-    /// #000000
-    Black,
-}
-
-impl Colour {
-    /// The order in which series without a colour of their own take theirs.
-    const ORDER: [Self; 7] =
-        [Self::Blue, Self::Vermilion, Self::Green, Self::Purple, Self::Orange, Self::SkyBlue, Self::Black];
 }
 
 /// Points with a name.

@@ -1,48 +1,8 @@
 //! The part of a series that lies within the axes.
 
-use super::axis::Axis;
 use super::{Scale, Series, Style};
-
-/// (x, y).
-pub(super) type Point = (f64, f64);
-
-/// An upright rectangle.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rect {
-    /// (lower, upper) x.
-    pub x: (f64, f64),
-    /// (lower, upper) y.
-    pub y: (f64, f64),
-}
-
-impl Rect {
-    /// The part of the line from `a` to `b` inside (Liang and Barsky 1984); its ends are `a` and `b` exactly if inside.
-    pub(super) fn clip(&self, a: Point, b: Point) -> Option<(Point, Point)> {
-        let (mut from, mut to) = (0f64, 1f64);
-        for (start, way, (low, high)) in [(a.0, b.0 - a.0, self.x), (a.1, b.1 - a.1, self.y)] {
-            if way == 0.0 {
-                if !(low..=high).contains(&start) {
-                    return None;
-                }
-            } else {
-                let (enter, leave) = ((low - start) / way, (high - start) / way);
-                from = from.max(enter.min(leave));
-                to = to.min(enter.max(leave));
-            }
-        }
-        let at = |t: f64| (a.0 + t * (b.0 - a.0), a.1 + t * (b.1 - a.1));
-        let start = if from == 0.0 { a } else { at(from) };
-        (from <= to).then(|| (start, if to == 1.0 { b } else { at(to) }))
-    }
-
-    /// Whether any of `line` lies inside.
-    pub(super) fn touches(&self, line: &[Point]) -> bool {
-        match line {
-            [point] => self.clip(*point, *point).is_some(),
-            _ => line.windows(2).any(|pair| self.clip(pair[0], pair[1]).is_some()),
-        }
-    }
-}
+use crate::plot::axis::Axis;
+use crate::plot::rect::{Point, Rect};
 
 /// The places of the points of `series`, None for those that cannot be shown.
 pub(super) fn places(series: &Series, y_scale: Scale) -> Vec<Option<Point>> {
@@ -104,13 +64,5 @@ mod tests {
     #[test]
     fn markers_outside_the_range_are_left_out() {
         assert_eq!(shown(&[(0.0, 0.5), (1.0, 1.5), (2.0, 1.0)], Style::Markers), [vec![(0.0, 0.5)], vec![(2.0, 1.0)]]);
-    }
-
-    #[test]
-    fn a_rectangle_is_touched_by_a_line_that_only_crosses_it() {
-        let rect = Rect { x: (1.0, 2.0), y: (1.0, 2.0) };
-        assert!(rect.touches(&[(0.0, 0.0), (3.0, 3.0)]));
-        assert!(!rect.touches(&[(0.0, 2.0), (1.0, 3.0), (3.0, 3.0)]));
-        assert!(rect.touches(&[(1.5, 1.5)]) && !rect.touches(&[(0.5, 1.5)]));
     }
 }

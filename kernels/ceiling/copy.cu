@@ -1,4 +1,4 @@
-// copy: to = from, 16 bytes a thread and turn; the most that memory gives. Also what empties the L2 cache of everything else.
+// ceiling/copy: to = from, 16 bytes a thread and turn; the most that memory gives. Also what empties the L2 cache of everything else.
 //
 // Shapes    from, to [length] float4, flat
 // Launch    any grid, block 256
@@ -6,7 +6,7 @@
 // Bound     memory
 // Order     none: every element by itself
 // Idea      as few instructions as can be for every byte
-// Checked   benches/gpu, which reads the copy back
+// Checked   tests/lab; benches/gpu, which reads the copy back
 
 extern "C" __global__ void copy(const float4* from, float4* to, unsigned long long length) {
     unsigned long long stride = (unsigned long long)gridDim.x * blockDim.x;

@@ -1,4 +1,4 @@
-// fma: chains of fused multiply-adds in registers, the most f32 operations that the device carries out.
+// ceiling/fma: chains of fused multiply-adds in registers, the most f32 operations that the device carries out.
 //
 // Shapes    out [grid * block] f32, the sum of each thread's chains
 // Launch    any grid, block 256
@@ -6,7 +6,7 @@
 // Bound     FP32 issue
 // Order     each thread by itself
 // Idea      16 chains that need nothing of each other hide the latency of one
-// Checked   benches/gpu, which compares the sums: every value is 1 after any number of turns
+// Checked   tests/lab; benches/gpu, which compares the sums: every value is 1 after any number of turns
 
 constexpr int CHAINS = 16;
 

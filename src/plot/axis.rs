@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-use super::Scale;
+use super::curves::Scale;
 use super::units::text_width;
 
 /// Values beyond this, or on a log scale below its inverse, are not shown: their differences would overflow.
@@ -83,6 +83,11 @@ impl Axis {
             ticks.filter_map(|(value, label)| Some((scale.place(value)?, label))).collect()
         };
         Self { low, high, ticks }
+    }
+
+    /// Place and label of each tick.
+    pub(super) fn ticks(&self) -> &[(f64, String)] {
+        &self.ticks
     }
 
     /// Width of the widest label.
