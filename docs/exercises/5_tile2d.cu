@@ -25,6 +25,7 @@ extern "C" __global__ void distances(const float* a, const float* b, float* d, i
 #pragma unroll 1
         for (int j = x; j < TILE; j += SIDE) {
             float sum = 0.0f;
+#pragma unroll 1
             for (int k = 0; k < DIMENSIONS; ++k) {
                 float difference = of_a[k][i] - of_b[k][j];
                 sum = fmaf(difference, difference, sum);

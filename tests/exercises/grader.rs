@@ -158,7 +158,7 @@ fn naive(bed: &Bed) -> Verdict {
 }
 
 fn coalesced(bed: &Bed) -> Verdict {
-    for (rows, columns) in [(100, 96), (33, 50), (1, 1)] {
+    for (rows, columns) in [(128, 96), (33, 50), (1, 1)] {
         let x = integers(3, rows * columns);
         let sum = |column: usize| (0..rows).map(|row| f64::from(x[row * columns + column])).sum();
         let expected: Vec<f64> = (0..columns).map(sum).collect();
