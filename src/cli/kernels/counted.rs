@@ -3,6 +3,7 @@
 use softcuda::counts::{AccessKind, LaunchCounts, Traffic};
 
 use super::text::{Align, kibibytes, quantity, table};
+use crate::backend::cuda::sources;
 use crate::lab::case::Case;
 
 /// Classes of instructions that are told by name; the others are told together.
@@ -110,7 +111,14 @@ fn widest(counts: &LaunchCounts) -> Vec<String> {
     let told = kinds.into_iter().filter_map(|(name, kind)| {
         let access = counts.widest(kind).filter(|access| access.line > 0)?;
         let (each, unit) = (access.traffic.per_request(), kind.unit());
-        Some(format!("  widest {name}: line {} of {}, {each:.2} {unit} a request", access.line, access.file))
+        let file = file_of(&access.file);
+        Some(format!("  widest {name}: line {} of {file}, {each:.2} {unit} a request", access.line))
     });
     told.collect()
+}
+
+/// A source as the repository names it: the compiler tells it from the folder in which it was compiled.
+fn file_of(told: &str) -> String {
+    let names = sources::FILES.iter().map(|(name, _)| format!("kernels/{name}"));
+    names.into_iter().find(|name| told.ends_with(&name["kernels".len()..])).unwrap_or_else(|| told.to_owned())
 }
