@@ -16,17 +16,17 @@ use nvrtc::Nvrtc;
 /// What the file of each exercise fails with.
 const REASONS: [(&str, &str); 12] = [
     ("1_naive", "out-of-bounds"),
-    ("2_coalesced", "the global load of line"),
-    ("3_shared_tile", "the global store of line"),
-    ("4_tile1d", "floats loaded from shared memory for each FMA"),
-    ("5_tile2d", "floats loaded from shared memory for each FMA"),
-    ("6_vectorised", "requests"),
+    ("2_coalesced", "32 sectors a request are taken by the global load of line 14"),
+    ("3_shared_tile", "32 sectors a request are taken by the global store of line 19"),
+    ("4_tile1d", "2 floats loaded from shared memory for each FMA"),
+    ("5_tile2d", "2 floats loaded from shared memory for each FMA"),
+    ("6_vectorised", "384 requests"),
     ("7_async_copy", "before the wait for the copy"),
     ("8_split_k", "parts[0]"),
     ("9_tf32", "C["),
     ("10_bf16", "C["),
-    ("11_reduction", "barriers a warp"),
-    ("12_epilogue", "stores for each element of y"),
+    ("11_reduction", "9 barriers a warp"),
+    ("12_epilogue", "3 stores for each element of y"),
 ];
 
 #[test]
@@ -41,6 +41,29 @@ fn every_exercise_fails_as_it_is_and_passes_with_its_solution() {
         println!("{name} as it is: {}", wrong.lines().take(2).collect::<Vec<_>>().join(" "));
         assert!(wrong.contains(reason), "{name}: {wrong}");
         assert_eq!(exercise.grade(nvrtc, &exercise.solution()), Ok(()), "the solution of {name}");
+    }
+}
+
+/// Answers that dodge the task, as changes to a solution, and what they are told.
+const DODGES: [(&str, [&str; 2], &str); 4] = [
+    ("1_naive", ["void scale_rows", "void scale"], "there is no kernel scale_rows"),
+    ("7_async_copy", ["wait_group 1", "wait_group 0"], "none is in flight"),
+    ("11_reduction", ["fmaxf(value, ", "(value - value) / (value - value) + (0.0f * "], "out[0] is NaN"),
+    ("12_epilogue", ["sum + bias[column]", "sum"], "y[2] is"),
+];
+
+#[test]
+fn answers_that_dodge_the_task_are_turned_away() {
+    let Ok(nvrtc) = Nvrtc::find() else { return println!("skipped, no exercise can be compiled") };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, [from, to], reason) in DODGES {
+        let exercise = EXERCISES.iter().find(|exercise| exercise.name == name).unwrap();
+        let solution = std::fs::read_to_string(exercise.solution()).unwrap();
+        assert!(solution.contains(from), "{name}");
+        let file = folder.path().join("answer.cu");
+        std::fs::write(&file, solution.replace(from, to)).unwrap();
+        let wrong = exercise.grade(nvrtc, &file).expect_err(name);
+        assert!(wrong.contains(reason), "{name}: {wrong}");
     }
 }
 

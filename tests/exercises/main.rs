@@ -9,25 +9,36 @@
 mod device;
 mod grader;
 
+use std::fmt;
+
 use grader::EXERCISES;
 use nvrtc::Nvrtc;
 
-/// Grades an exercise.
-fn grade(name: &str) {
-    let exercise = EXERCISES.iter().find(|exercise| exercise.name == name).unwrap();
-    let nvrtc = Nvrtc::find().unwrap_or_else(|error| panic!("{error}"));
-    let file = if std::env::var_os("LATENT_SOLUTIONS").is_some() { exercise.solution() } else { exercise.file() };
-    if let Err(wrong) = exercise.grade(nvrtc, &file) {
-        panic!("{}\n{wrong}\n(docs/staircase/{} explains it)", file.display(), exercise.chapter);
+/// What is wrong with a file. A test that returns it fails with its words alone.
+struct Wrong(String);
+
+impl fmt::Debug for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
+}
+
+/// Grades an exercise.
+fn grade(name: &str) -> Result<(), Wrong> {
+    let exercise = EXERCISES.iter().find(|exercise| exercise.name == name).unwrap();
+    let nvrtc = Nvrtc::find().map_err(|error| Wrong(error.to_string()))?;
+    let file = if std::env::var_os("LATENT_SOLUTIONS").is_some() { exercise.solution() } else { exercise.file() };
+    exercise.grade(nvrtc, &file).map_err(|wrong| {
+        Wrong(format!("{}\n{wrong}\n(docs/staircase/{} explains it)", file.display(), exercise.chapter))
+    })
 }
 
 /// A test for each exercise, named after it.
 macro_rules! exercises {
     ($($test:ident: $name:literal),* $(,)?) => {
         $(#[test]
-        fn $test() {
-            grade($name);
+        fn $test() -> Result<(), Wrong> {
+            grade($name)
         })*
 
         #[test]
