@@ -14,6 +14,8 @@
 //! <!-- include ends -->
 //! <!-- output latent vae --memory --threads 2 -->         (the command and what it prints)
 //! <!-- output ends -->
+//! <!-- markdown latent kernels compare gemm --markdown --> (the command, and what it prints as part of the page)
+//! <!-- markdown ends -->
 //! ```
 //!
 //! Another kind of block is one more module and one more line in `pages::KINDS`.

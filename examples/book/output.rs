@@ -1,4 +1,5 @@
 //! What a command prints: `<!-- output latent ARGUMENTS -->` runs the program that was built beside this one, in the repository's root.
+//! `<!-- markdown latent ARGUMENTS -->` is for commands that print Markdown, which becomes part of the page.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +11,19 @@ use super::blocks::fenced;
 /// # Errors
 /// There is no such program, or it fails.
 pub fn block(root: &Path, _page: &Path, command: &str) -> Result<String, String> {
+    Ok(fenced("console", &format!("$ {command}\n{}", printed(root, command)?)))
+}
+
+/// The command, and below it the Markdown that it prints.
+///
+/// # Errors
+/// There is no such program, or it fails.
+pub fn markdown(root: &Path, _page: &Path, command: &str) -> Result<String, String> {
+    Ok(format!("{}\n{}\n\n", fenced("console", &format!("$ {command}")), printed(root, command)?.trim_end()))
+}
+
+/// What a command prints.
+fn printed(root: &Path, command: &str) -> Result<String, String> {
     let arguments = command.strip_prefix("latent ").ok_or("only `latent ...` is run")?;
     let program = program()?;
     let output = Command::new(&program).args(arguments.split_whitespace()).current_dir(root).output();
@@ -17,7 +31,7 @@ pub fn block(root: &Path, _page: &Path, command: &str) -> Result<String, String>
     if !output.status.success() {
         return Err(format!("`{command}` failed: {}", String::from_utf8_lossy(&output.stderr).trim_end()));
     }
-    Ok(fenced("console", &format!("$ {command}\n{}", String::from_utf8_lossy(&output.stdout))))
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// `latent` beside the folder of the examples.

@@ -22,6 +22,7 @@
 struct Bf16 {
     static constexpr int depth = 16;
 
+    // ANCHOR: read
     template <class T, int count>
     static __device__ __forceinline__ void read(unsigned int (&fragment)[count][2], const float* from) {
 #pragma unroll
@@ -33,6 +34,7 @@ struct Bf16 {
                 asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(fragment[i][half]) : "f"(pairs[i][1]), "f"(pairs[i][0]));
         }
     }
+    // ANCHOR_END: read
 
     // Sums of rows g (c0, c1) and g + 8 (c2, c3), from A's fragments of these rows and one of B.
     static __device__ __forceinline__ void multiply(float& c0, float& c1, float& c2, float& c3,

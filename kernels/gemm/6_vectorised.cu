@@ -85,6 +85,7 @@ __device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& plac
 
     const float* a_lane = shared + lane_start<typename F::A>(place.warp_row, place.lane_row);
     const float* b_lane = shared + F::A::floats + lane_start<typename F::B>(place.warp_column, place.lane_column);
+    // ANCHOR: two_halves
     int half = 0;
 #pragma unroll 1
     for (int left = p.k; left > 0; left -= F::tile_k) {
@@ -101,6 +102,7 @@ __device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& plac
         if (more) store();
         __syncthreads();
     }
+    // ANCHOR_END: two_halves
 }
 
 template <class F>

@@ -18,6 +18,7 @@
 
 #include "gemm/mma.cuh"
 
+// ANCHOR: tf32
 // Operands of 8 bits of exponent and 10 of fraction, rounded to the nearest, halves away from zero.
 struct Tf32 {
     static constexpr int depth = 8;
@@ -42,6 +43,7 @@ struct Tf32 {
                      : "r"(upper[0]), "r"(lower[0]), "r"(upper[1]), "r"(lower[1]), "r"(b[0]), "r"(b[1]));
     }
 };
+// ANCHOR_END: tf32
 
 template <class F>
 __device__ __forceinline__ void multiply_tile(Sums<F>& sums, const float* a, const float* b) {

@@ -8,6 +8,7 @@
 
 #include "gemm/source.cuh"
 
+// ANCHOR: copy_async
 // Copies VECTOR floats to `offset` bytes after a shared address; past L1, where nobody else will ask for them soon.
 template <int offset>
 __device__ __forceinline__ void copy_async(unsigned int to, const float* from) {
@@ -17,6 +18,7 @@ __device__ __forceinline__ void copy_async(unsigned int to, const float* from) {
         asm volatile("cp.async.ca.shared.global [%0 + %2], [%1], 4;" ::"r"(to), "l"(from), "n"(offset) : "memory");
     }
 }
+// ANCHOR_END: copy_async
 
 // As copy_async where `exists`; zeros otherwise, and `from` is not read.
 template <int offset>

@@ -27,6 +27,7 @@ __device__ __forceinline__ void read_row(float (&fragment)[2][count], int i, con
     fragment[0][i] = two.x, fragment[1][i] = two.y;
 }
 
+// ANCHOR: read_fragment
 // `depth` k of the `count` rows or columns of a warp's share that a lane reads; `lanes` lanes lie side by side across k.
 template <class T, int lanes, int depth, int count>
 __device__ __forceinline__ void read_fragment(float (&fragment)[depth][count], const float* lane_start, int k) {
@@ -44,6 +45,7 @@ __device__ __forceinline__ void read_fragment(float (&fragment)[depth][count], c
             }
     }
 }
+// ANCHOR_END: read_fragment
 
 // The float of a tile at which a lane's fragments start.
 template <class T>

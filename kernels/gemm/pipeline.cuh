@@ -45,6 +45,7 @@ __device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& plac
         a.advance();
         b.advance();
     };
+    // ANCHOR: pipeline
     // Groups are committed even where they are empty: their number tells which tile has arrived.
 #pragma unroll 1
     for (int tile = 0; tile < F::stages - 1; ++tile) {
@@ -71,4 +72,5 @@ __device__ __forceinline__ void sum_tiles(const Product& p, const Place<F>& plac
         a_lane += step;
         b_lane += step;
     }
+    // ANCHOR_END: pipeline
 }

@@ -55,6 +55,7 @@ struct Part {
     }
 };
 
+// ANCHOR: add_parts
 // Leaves this part's sums in the workspace. In the block that is last to do so of its tile, `sums` becomes the sum of all
 // parts; the others get false.
 template <class F>
@@ -74,6 +75,7 @@ __device__ __forceinline__ bool add_parts(const Product& p, const Place<F>& plac
     for (int split = 0; split < p.splits; ++split) Part<F>(p, place, split).add_to(place, sums);
     return true;
 }
+// ANCHOR_END: add_parts
 
 template <class F>
 __device__ __forceinline__ void multiply(const Product& p, int block, float* shared) {

@@ -102,11 +102,11 @@ fn memory(counts: &LaunchCounts) -> Vec<String> {
     lines
 }
 
-/// A source line, its file as it lies in `kernels/`: the compiler puts a folder of its own before it.
+/// A source line, its file as the repository names it: the compiler tells it from the folder in which it was compiled.
 fn place(access: &Access) -> String {
-    let known = sources::FILES.iter().map(|(name, _)| *name).filter(|name| access.file.ends_with(name));
-    let file = known.max_by_key(|name| name.len()).unwrap_or(&access.file);
-    format!("line {} of {file}", access.line)
+    let names = sources::FILES.iter().map(|(name, _)| format!("kernels/{name}"));
+    let known = names.into_iter().find(|name| access.file.ends_with(&name["kernels".len()..]));
+    format!("line {} of {}", access.line, known.unwrap_or_else(|| access.file.clone()))
 }
 
 /// The lines of the source whose requests are the widest.
