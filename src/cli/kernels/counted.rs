@@ -2,12 +2,12 @@
 
 use softcuda::counts::{Access, AccessKind, LaunchCounts, Traffic};
 
-use super::text::{Align, kibibytes, quantity, table};
+use super::text::{Align, kibibytes, quantity, table, wrapped};
 use crate::backend::cuda::sources;
 use crate::lab::case::Case;
 
 /// Classes of instructions that are told by name; the others are told together.
-const MOST_CLASSES: usize = 5;
+const MOST_CLASSES: usize = 4;
 
 /// What was counted of a case's launches.
 pub fn lines(counts: &[LaunchCounts], case: &Case) -> Vec<String> {
@@ -59,12 +59,13 @@ fn executed(counts: &LaunchCounts) -> Vec<String> {
     let executed = quantity(counts.lane_instructions as f64, "");
     let (lanes, fma) = (counts.active_lanes(), 100.0 * counts.fma_share());
     let (branches, parted, barriers) = (counts.branches, counts.divergent_branches, counts.barriers);
-    vec![
-        format!("  instructions    {executed}: {}", classes.join(", ")),
+    let mut lines = wrapped("  instructions", 18, &format!("{executed}: {}", classes.join(", ")));
+    lines.extend([
         format!("  FMA             {fma:.1} % of the instructions"),
         format!("  warps           {lanes:.2} of 32 lanes active; lanes part at {parted} of {branches} branches"),
         format!("  barriers        {barriers}, counted by warps"),
-    ]
+    ]);
+    lines
 }
 
 /// Requests to both memories.
