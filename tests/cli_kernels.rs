@@ -187,7 +187,7 @@ fn a_run_on_softcuda_verifies_and_counts() {
         "of 32 lanes active",
         "global loads",
         "of gemm/1_naive.cu, 32.00 sectors a request",
-        "times the least (49.2 kB)",
+        "times the least, 49.2 kB",
     ] {
         assert!(text.contains(word), "no {word:?} in:\n{text}");
     }

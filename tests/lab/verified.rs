@@ -7,6 +7,7 @@ use latent::backend::cuda::device;
 use latent::lab::case::{Agreement, Case, Contents};
 use latent::lab::catalogue::{self, Axis, ENTRIES, Entry, Size};
 use latent::lab::{Bench, Error};
+use softcuda::counts::LaunchCounts;
 
 use crate::emulated;
 
@@ -106,6 +107,24 @@ fn a_kernel_that_is_given_the_wrong_input_is_found() {
         bytes[byte] ^= 0x15;
         let result = verify(bench, &case);
         assert!(matches!(result, Err(Error::Wrong { .. })), "{}: {result:?}", entry.name);
+    }
+}
+
+#[test]
+fn what_a_case_takes_at_least_is_no_more_than_softcuda_counts() {
+    let Some(mut bench) = bench() else { return };
+    let (bench, driver) = (bench.as_mut().unwrap(), emulated::driver(&emulated::checked()));
+    for entry in ENTRIES {
+        let case = entry.case(CAPABILITY, Size { n: entry.usual.n.min(4_096), ..entry.usual }).unwrap();
+        driver.reset_counts().unwrap();
+        verify(bench, &case).unwrap();
+        let launches = driver.launches().unwrap();
+        assert_eq!(launches.len(), case.launches.len(), "{}", entry.name);
+        let flops: u64 = launches.iter().map(|counts| counts.flops).sum();
+        let moved: u64 = launches.iter().map(LaunchCounts::bytes_moved).sum();
+        let (name, work) = (entry.name, case.work);
+        assert!(work.flop <= flops as f64, "{name}: {} FLOP at least, {flops} counted", work.flop);
+        assert!(work.bytes <= moved as f64, "{name}: {} bytes at least, {moved} counted", work.bytes);
     }
 }
 

@@ -14,19 +14,16 @@ pub fn lines(counts: &[LaunchCounts], case: &Case) -> Vec<String> {
     let mut lines: Vec<String> = counts.iter().flat_map(launch).collect();
     let moved: u64 = counts.iter().map(LaunchCounts::bytes_moved).sum();
     let flops: u64 = counts.iter().map(|counts| counts.flops).sum();
-    let (least, least_flop) = (case.work.bytes, case.work.flop);
     lines.push(String::new());
-    let all = if counts.len() == 1 { "In all" } else { "All launches" };
-    lines.push(format!(
-        "{all}: {} moved, {:.2} times the least ({}); {}, {:.2} times the least ({})",
-        quantity(moved as f64, "B"),
-        moved as f64 / least,
-        quantity(least, "B"),
-        quantity(flops as f64, "FLOP"),
-        flops as f64 / least_flop,
-        quantity(least_flop, "FLOP"),
-    ));
+    lines.extend(against("Bytes moved", moved as f64, case.work.bytes, "B"));
+    lines.extend(against("FLOP", flops as f64, case.work.flop, "FLOP"));
     lines
+}
+
+/// What all launches took beside what the case needs at least, unless that is nothing.
+fn against(what: &str, counted: f64, least: f64, unit: &str) -> Option<String> {
+    let (counted_text, least_text, times) = (quantity(counted, unit), quantity(least, unit), counted / least);
+    (least > 0.0).then(|| format!("{what:<11}  {counted_text} in all, {times:.2} times the least, {least_text}"))
 }
 
 /// One launch: a heading, and what it executed and moved.
