@@ -7,6 +7,7 @@ use latent::backend::cuda::device;
 use latent::lab::case::{Agreement, Case, Contents};
 use latent::lab::catalogue::{self, Axis, ENTRIES, Entry, Size};
 use latent::lab::{Bench, Error};
+use softcuda::counts::LaunchCounts;
 
 use crate::emulated;
 
@@ -93,12 +94,37 @@ fn a_kernel_that_is_given_the_wrong_input_is_found() {
     let bench = bench.as_mut().unwrap();
     for entry in ENTRIES {
         let mut case = entry.case(CAPABILITY, along(entry, Size { m: 5, n: 7, k: 9 })).unwrap();
-        // The position from which images are gathered is what decides there; elsewhere the first input is.
-        let Contents::Given(bytes) = &mut case.buffers[usize::from(entry.name == "standard_normal")] else { panic!() };
-        let last = bytes.len() - if entry.name == "standard_normal" { bytes.len() } else { 1 };
-        bytes[last] ^= 0x15;
+        let first = case.buffers.iter_mut().find_map(|buffer| match buffer {
+            Contents::Given(bytes) => Some(bytes),
+            Contents::Zeros(_) | Contents::Unwritten(_) => None,
+        });
+        let Some(bytes) = first else {
+            assert_eq!(entry.name, "ceiling/fma", "only the chains of a ceiling read nothing");
+            continue;
+        };
+        // Of the control, of which noise is made, the number of the step decides; elsewhere it is the last input's last byte.
+        let byte = if entry.name == "standard_normal" { 0 } else { bytes.len() - 1 };
+        bytes[byte] ^= 0x15;
         let result = verify(bench, &case);
         assert!(matches!(result, Err(Error::Wrong { .. })), "{}: {result:?}", entry.name);
+    }
+}
+
+#[test]
+fn what_a_case_takes_at_least_is_no_more_than_softcuda_counts() {
+    let Some(mut bench) = bench() else { return };
+    let (bench, driver) = (bench.as_mut().unwrap(), emulated::driver(&emulated::checked()));
+    for entry in ENTRIES {
+        let case = entry.case(CAPABILITY, Size { n: entry.usual.n.min(4_096), ..entry.usual }).unwrap();
+        driver.reset_counts().unwrap();
+        verify(bench, &case).unwrap();
+        let launches = driver.launches().unwrap();
+        assert_eq!(launches.len(), case.launches.len(), "{}", entry.name);
+        let flops: u64 = launches.iter().map(|counts| counts.flops).sum();
+        let moved: u64 = launches.iter().map(LaunchCounts::bytes_moved).sum();
+        let (name, work) = (entry.name, case.work);
+        assert!(work.flop <= flops as f64, "{name}: {} FLOP at least, {flops} counted", work.flop);
+        assert!(work.bytes <= moved as f64, "{name}: {} bytes at least, {moved} counted", work.bytes);
     }
 }
 

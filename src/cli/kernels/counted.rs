@@ -2,31 +2,28 @@
 
 use softcuda::counts::{Access, AccessKind, LaunchCounts, Traffic};
 
-use super::text::{Align, kibibytes, quantity, table};
+use super::text::{Align, kibibytes, quantity, table, wrapped};
 use crate::backend::cuda::sources;
 use crate::lab::case::Case;
 
 /// Classes of instructions that are told by name; the others are told together.
-const MOST_CLASSES: usize = 5;
+const MOST_CLASSES: usize = 4;
 
 /// What was counted of a case's launches.
 pub fn lines(counts: &[LaunchCounts], case: &Case) -> Vec<String> {
     let mut lines: Vec<String> = counts.iter().flat_map(launch).collect();
     let moved: u64 = counts.iter().map(LaunchCounts::bytes_moved).sum();
     let flops: u64 = counts.iter().map(|counts| counts.flops).sum();
-    let (least, least_flop) = (case.work.bytes, case.work.flop);
     lines.push(String::new());
-    let all = if counts.len() == 1 { "In all" } else { "All launches" };
-    lines.push(format!(
-        "{all}: {} moved, {:.2} times the least ({}); {}, {:.2} times the least ({})",
-        quantity(moved as f64, "B"),
-        moved as f64 / least,
-        quantity(least, "B"),
-        quantity(flops as f64, "FLOP"),
-        flops as f64 / least_flop,
-        quantity(least_flop, "FLOP"),
-    ));
+    lines.extend(against("Bytes moved", moved as f64, case.work.bytes, "B"));
+    lines.extend(against("FLOP", flops as f64, case.work.flop, "FLOP"));
     lines
+}
+
+/// What all launches took beside what the case needs at least, unless that is nothing.
+fn against(what: &str, counted: f64, least: f64, unit: &str) -> Option<String> {
+    let (counted_text, least_text, times) = (quantity(counted, unit), quantity(least, unit), counted / least);
+    (least > 0.0).then(|| format!("{what:<11}  {counted_text} in all, {times:.2} times the least, {least_text}"))
 }
 
 /// One launch: a heading, and what it executed and moved.
@@ -59,12 +56,13 @@ fn executed(counts: &LaunchCounts) -> Vec<String> {
     let executed = quantity(counts.lane_instructions as f64, "");
     let (lanes, fma) = (counts.active_lanes(), 100.0 * counts.fma_share());
     let (branches, parted, barriers) = (counts.branches, counts.divergent_branches, counts.barriers);
-    vec![
-        format!("  instructions    {executed}: {}", classes.join(", ")),
+    let mut lines = wrapped("  instructions", 18, &format!("{executed}: {}", classes.join(", ")));
+    lines.extend([
         format!("  FMA             {fma:.1} % of the instructions"),
         format!("  warps           {lanes:.2} of 32 lanes active; lanes part at {parted} of {branches} branches"),
         format!("  barriers        {barriers}, counted by warps"),
-    ]
+    ]);
+    lines
 }
 
 /// Requests to both memories.

@@ -101,7 +101,7 @@ impl Done<'_> {
 
     fn lines(&self) -> Vec<String> {
         let (name, size, device) = (self.entry.name, self.entry.spelt(self.size), &self.info.name);
-        let heading = format!("{name} at {size} on {device}, compute capability {}", self.capability());
+        let heading = format!("{name} at {size} on {device}");
         let figures = self.measured.map_or_else(|| counted::lines(self.counts, self.case), timed);
         [heading, verdict(self.agreement)].into_iter().chain(figures).collect()
     }

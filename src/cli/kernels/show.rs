@@ -160,8 +160,7 @@ impl Shown {
 
     fn resources(&self) -> Vec<String> {
         use Align::{Left, Right};
-        let head =
-            ["kernel", "blocks", "threads", "registers", "shared", "blocks an SM", "occupancy", "limited by", "spills"];
+        let head = ["kernel", "blocks", "threads", "registers", "shared", "blocks/SM", "occupancy", "limit", "spills"];
         let rows: Vec<[String; 9]> =
             [head.map(str::to_owned)].into_iter().chain(self.kernels.iter().map(Kernel::row)).collect();
         table([Left, Right, Right, Right, Right, Right, Right, Left, Left], &rows)
@@ -225,7 +224,7 @@ impl Kernel {
             kibibytes(shared_bytes),
             self.blocks.to_string(),
             format!("{:.0} %", 100.0 * self.occupancy),
-            self.limit.clone(),
+            self.limit.trim_end_matches(" memory").to_owned(),
             spills,
         ]
     }

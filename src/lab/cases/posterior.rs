@@ -104,7 +104,7 @@ pub fn reparameterise_backward(name: &'static str, size: Size) -> Case {
             Contents::of(&[control()]),
         ],
         launches: vec![launch("reparameterise_backward.cu", name, (length.div_ceil(BLOCK as usize), BLOCK), arguments)],
-        work: Work { flop: 60.0 * length as f64, bytes: 24.0 * length as f64 },
+        work: Work { flop: 52.0 * length as f64, bytes: 24.0 * length as f64 },
     }
 }
 
