@@ -5,9 +5,10 @@ use super::bench::{Bench, Placed};
 use super::case::Work;
 use crate::backend::cuda::Error as CudaError;
 
-/// Runs before the first that is timed, and runs that are.
+/// Runs before the first that is timed.
 const WARM_UP: usize = 10;
-const REPETITIONS: usize = 50;
+/// Runs that are timed, hot and cold.
+pub const REPETITIONS: usize = 50;
 
 /// Bytes that are written ahead of each cold run: more than any L2 cache holds.
 const FLUSHED: usize = 256 << 20;
