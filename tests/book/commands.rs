@@ -81,11 +81,14 @@ fn cargo(root: &Path, words: &[&str]) -> Result<Target, String> {
         let mut value = || words.next().ok_or(format!("{word} needs a name"));
         let found = match word {
             "--example" | "--test" | "--bench" => {
-                let (kind, name) = (&word[2..], value()?);
+                let (kind, names) = (&word[2..], value()?);
                 target = Target::Other;
                 let kind = if kind == "bench" { "benches".to_owned() } else { format!("{kind}s") };
                 let kind = folder.join(kind);
-                kind.join(format!("{name}.rs")).is_file() || kind.join(name).join("main.rs").is_file()
+                let exists =
+                    |name: &str| kind.join(format!("{name}.rs")).is_file() || kind.join(name).join("main.rs").is_file();
+                // A name in capitals stands for any, `a|b` for either.
+                names.split('|').all(|name| name.chars().all(|c| c.is_ascii_uppercase()) || exists(name))
             }
             "--bin" => [folder.file_name().and_then(|name| name.to_str()), Some("latent")].contains(&Some(value()?)),
             "--features" => manifest.contains(&format!("\n{} =", value()?)),
@@ -108,6 +111,7 @@ fn commands_that_cannot_be_typed_are_found() {
         ("    ./data-fetch.sh && cargo run --release --example figures -- runs/full docs\n", 1),
         ("    A=1 B=2 cargo test --release --test operations cuda\n    ls\n", 1),
         ("`cargo bench --bench epoch`, `latent vae --help`, `latent`, `latent eval`", 4),
+        ("`cargo bench --bench epoch|gpu`, `cargo run --example NAME`", 2),
         ("`cargo run --release -p softcuda -- run FILE.cu ...`, `cargo run -p nvrtc --example snapshot`", 2),
     ] {
         assert_eq!(faults(good), (Vec::new(), commands), "{good}");
@@ -119,6 +123,7 @@ fn commands_that_cannot_be_typed_are_found() {
         "`cargo run --release --example figure`",
         "`cargo test --test operation`",
         "`cargo bench --bench epochs`",
+        "`cargo bench --bench epoch|epochs`",
         "`cargo run --relase -- vae`",
         "`cargo run -p hardcuda`",
         "`cargo test --features nothing`",
