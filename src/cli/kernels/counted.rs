@@ -2,7 +2,7 @@
 
 use softcuda::counts::{Access, AccessKind, LaunchCounts, Traffic};
 
-use super::text::{Align, kibibytes, quantity, table, wrapped};
+use super::text::{Align, GLUE, kibibytes, quantity, table, wrapped};
 use crate::backend::cuda::sources;
 use crate::lab::case::Case;
 
@@ -52,7 +52,8 @@ fn executed(counts: &LaunchCounts) -> Vec<String> {
     let rest: u64 = classes.iter().skip(MOST_CLASSES).map(|(_, count)| count).sum();
     classes.truncate(MOST_CLASSES);
     classes.extend((rest > 0).then_some(("others", rest)));
-    let classes: Vec<String> = classes.iter().map(|(name, count)| format!("{name} {:.1} %", share(*count))).collect();
+    let classes: Vec<String> =
+        classes.iter().map(|(name, count)| format!("{name}{GLUE}{:.1}{GLUE}%", share(*count))).collect();
     let executed = quantity(counts.lane_instructions as f64, "");
     let (lanes, fma) = (counts.active_lanes(), 100.0 * counts.fma_share());
     let (branches, parted, barriers) = (counts.branches, counts.divergent_branches, counts.barriers);
