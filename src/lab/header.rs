@@ -27,8 +27,9 @@ impl Header {
         let (name, what) = first.strip_prefix("// ").and_then(|line| line.split_once(": ")).ok_or("no `// NAME: `")?;
         let mut sections: Vec<(String, String)> = Vec::new();
         for line in rest.iter().take_while(|line| **line != "//") {
-            // The text of a section begins at column 13, in each of its lines.
+            // The text of a section begins after the thirteenth character, a blank, in each of its lines.
             let (word, text) = line.split_at_checked(12).ok_or(format!("no text in {line:?}"))?;
+            let text = text.trim();
             match (word.trim_start_matches('/').trim(), sections.last_mut()) {
                 ("", Some((_, section))) => *section += &format!(" {text}"),
                 ("", None) => return Err(format!("{line:?} belongs to no section")),

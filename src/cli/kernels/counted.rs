@@ -2,7 +2,7 @@
 
 use softcuda::counts::{Access, AccessKind, LaunchCounts, Traffic};
 
-use super::text::{Align, kibibytes, quantity, table, wrapped};
+use super::text::{Align, GLUE, kibibytes, quantity, table, wrapped};
 use crate::backend::cuda::sources;
 use crate::lab::case::Case;
 
@@ -53,7 +53,7 @@ fn executed(counts: &LaunchCounts) -> Vec<String> {
     classes.truncate(MOST_CLASSES);
     classes.extend((rest > 0).then_some(("others", rest)));
     let classes: Vec<String> =
-        classes.iter().map(|(name, count)| format!("{name} {:.1}\u{a0}%", share(*count))).collect();
+        classes.iter().map(|(name, count)| format!("{name}{GLUE}{:.1}{GLUE}%", share(*count))).collect();
     let executed = quantity(counts.lane_instructions as f64, "");
     let (lanes, fma) = (counts.active_lanes(), 100.0 * counts.fma_share());
     let (branches, parted, barriers) = (counts.branches, counts.divergent_branches, counts.barriers);
@@ -101,11 +101,16 @@ fn memory(counts: &LaunchCounts) -> Vec<String> {
     lines
 }
 
-/// A source line, its file as the repository names it: the compiler tells it from the folder in which it was compiled.
+/// A source line, its file as the repository names it.
 fn place(access: &Access) -> String {
+    format!("line {} of {}", access.line, file_of(access))
+}
+
+/// The file of an access as the repository names it: the compiler tells it from the folder in which it was compiled.
+pub fn file_of(access: &Access) -> String {
     let names = sources::FILES.iter().map(|(name, _)| format!("kernels/{name}"));
     let known = names.into_iter().find(|name| access.file.ends_with(&name["kernels".len()..]));
-    format!("line {} of {}", access.line, known.unwrap_or_else(|| access.file.clone()))
+    known.unwrap_or_else(|| access.file.clone())
 }
 
 /// The lines of the source whose requests are the widest.

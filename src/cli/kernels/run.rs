@@ -45,11 +45,14 @@ impl Run {
         let size = entry.size([self.m, self.n, self.k])?;
         let mut machine = Machine::open(self.place)?;
         let case = entry.case(machine.bench.info().compute_capability, size)?;
-        let ((placed, agreement), counts) = machine.counted(|bench| {
+        let ((placed, agreement), mut counts) = machine.counted(|bench| {
             let placed = bench.place(&case)?;
             let agreement = bench.verify(&placed)?;
             Ok((placed, agreement))
         })?;
+        for access in counts.iter_mut().flat_map(|counts| &mut counts.accesses) {
+            access.file = counted::file_of(access);
+        }
         let is_hardware = !machine.is_software();
         let measured = is_hardware.then(|| measure::measure(&machine.bench, &placed, case.work)).transpose()?;
         let done = Done { entry, size, case: &case, info: machine.bench.info(), agreement, measured, counts: &counts };

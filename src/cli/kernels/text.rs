@@ -26,17 +26,20 @@ pub fn table<const N: usize>(align: [Align; N], rows: &[[String; N]]) -> Vec<Str
     rows.iter().map(line).collect()
 }
 
+/// A blank at which no line is broken.
+pub const GLUE: char = '\u{a0}';
+
 /// Lines of at most [`WIDTH`], the first of which begins with `word`; the text begins at column `indent` in each.
 pub fn wrapped(word: &str, indent: usize, text: &str) -> Vec<String> {
     let mut lines = vec![format!("{word:<indent$}")];
-    for piece in text.split_whitespace() {
+    for piece in text.split(' ').filter(|piece| !piece.is_empty()) {
         let line = lines.last_mut().expect("there is a first line");
         let is_fresh = line.trim_end().chars().count() <= indent && line.ends_with(' ');
         if !is_fresh && line.chars().count() + 1 + piece.chars().count() > WIDTH {
-            lines.push(format!("{:indent$}{piece}", ""));
+            lines.push(format!("{:indent$}{}", "", piece.replace(GLUE, " ")));
         } else {
             line.push_str(if is_fresh { "" } else { " " });
-            line.push_str(piece);
+            line.push_str(&piece.replace(GLUE, " "));
         }
     }
     lines

@@ -70,6 +70,8 @@ pub struct Counted {
     pub unit: Unit,
     /// Requests to shared memory by a warp for each unit of its lanes.
     pub shared_requests: f64,
+    /// Instructions that store from registers, counted by lanes.
+    pub stores: u64,
     /// Wavefronts of shared memory beyond those that would do.
     pub bank_conflicts: u64,
     /// FMA among the instructions, from 0 to 1.
@@ -114,6 +116,7 @@ impl Counted {
             moved_of_least: bytes_moved / work.bytes,
             unit,
             shared_requests: 32.0 * shared / units,
+            stores: sum(|counts| counts.classes.get("store").copied().unwrap_or(0)),
             bank_conflicts: sum(LaunchCounts::bank_conflicts),
             fma_share: sum(|counts| counts.fmas) as f64 / lanes.max(1.0),
             instructions: lanes / units,

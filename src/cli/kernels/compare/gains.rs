@@ -67,6 +67,9 @@ fn of_counts(before: &Counted, after: &Counted, multiprocessors: u32) -> Vec<Gai
         less(before.launches as f64, after.launches as f64, |now, was| {
             format!("{now} {}, not {was}", if now == "1" { "launch" } else { "launches" })
         }),
+        less(before.stores as f64, after.stores as f64, |now, was| {
+            format!("{now} stores from registers, counted by lanes, not {was}")
+        }),
         less(before.bank_conflicts as f64, after.bank_conflicts as f64, |now, was| {
             format!("{now} bank conflicts, not {was}")
         }),
@@ -167,6 +170,7 @@ mod tests {
             moved_of_least: 66.0,
             unit: Unit::Fma,
             shared_requests: 0.0,
+            stores: 0,
             bank_conflicts: 0,
             fma_share: 0.125,
             instructions: 8.0,
