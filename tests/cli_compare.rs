@@ -52,7 +52,8 @@ fn the_second_step_touches_four_sectors_where_the_first_touches_thirty_two() {
         return;
     }
     let place = Place::new();
-    let found = json(&place, &[&["compare", "gemm"], &SMALL[..]].concat());
+    // Whole tiles: each request is one of 32 lanes.
+    let found = json(&place, &["compare", "gemm", "--m", "64", "--n", "64", "--k", "40"]);
     let steps = found["steps"].as_array().unwrap();
     assert_eq!(steps.len(), 10);
     let widest = |i: usize| steps[i]["counts"]["widest_load"]["sectors"].as_f64().unwrap();
@@ -60,7 +61,7 @@ fn the_second_step_touches_four_sectors_where_the_first_touches_thirty_two() {
     assert!(steps[1]["gain"].as_str().unwrap().contains("the widest load of a warp touches 4 sectors, not 32"));
     for step in steps {
         let share = step["agreement"]["worst_share"].as_f64().unwrap();
-        assert!((0.0..=1.0).contains(&share) && step["agreement"]["compared"] == 65 * 96, "{step}");
+        assert!((0.0..=1.0).contains(&share) && step["agreement"]["compared"] == 64 * 64, "{step}");
     }
     let share = |i: usize| steps[i]["counts"]["fma_share"].as_f64().unwrap();
     assert!(share(0) < share(5), "a register tile spends more of its instructions on FMA");
