@@ -18,8 +18,8 @@ use latent::lab::{Bench as Bed, Error};
 
 use harness::{Bench, Counts, Failure, Machine, Quantity, Row, Spread, Unit, Verified, counted};
 
-/// Products of the VAE's steps at a batch of 100 beside the usual one: the decoder's last layer and the hidden ones forward, and the
-/// gradients of the encoder's weights.
+/// Products of the VAE's steps at a batch of 100 beside the usual one: the decoder's last layer and the hidden ones forward, the
+/// gradients of the first layer's weights and of the hidden ones'.
 const SHAPES: [Size; 4] = [
     Size { m: 100, n: 784, k: 400 },
     Size { m: 100, n: 400, k: 400 },
