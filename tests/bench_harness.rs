@@ -66,6 +66,7 @@ fn a_report_is_read_as_it_was_written_and_its_tables_tell_times_from_counts() {
     let row = Row::new("a product", Quantity::new(62.72e6, Unit::Flop));
     report.rows.push(Row { verified, hot: Some(time(200.0)), cold: Some(time(1500.0)), ..row }.with_rate());
     let counts = Counts { launches: 3, fma_share: 0.5, flop: 2_000_000, bytes: 1 << 20, ..Counts::default() };
+    let counts = Counts { widest_load: 32.0, widest_store: 4.0, bank_conflicts: 7, ..counts };
     report.rows.push(Row { counts: Some(counts), ..Row::new("a step", Quantity::new(7.0, Unit::Element)) });
     report.notes.push("something was left out".to_owned());
     let place = tempfile::tempdir().unwrap();
@@ -80,7 +81,7 @@ fn a_report_is_read_as_it_was_written_and_its_tables_tell_times_from_counts() {
         .collect();
     let times =
         ["a product", "62.7 MFLOP", "2.5e-7", "200.00 µs (100.00 .. 400.00)", "1.50 ms (0.75 .. 3.00)", "314 GFLOP/s"];
-    assert_eq!(cells, [&times[..], &["a step", "3", "0", "50.0 %", "2.0", "1.0", "0.00", "–"]]);
+    assert_eq!(cells, [&times[..], &["a step", "3", "0", "50.0 %", "2.0", "1.0", "0.00", "32.00", "4.00", "7", "–"]]);
     assert!(report.tables().ends_with("\n- something was left out\n"));
 }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use softcuda::{Library, counts};
+use softcuda::Library;
+use softcuda::counts::{self, AccessKind};
 
 use super::Failure;
 
@@ -112,7 +113,8 @@ impl Spread {
     }
 }
 
-/// How far a row's result is from that of f64: as the norm of the difference over that of what is wanted.
+/// How far a row's result is from that of f64: as the norm of the difference over that of what is wanted, or, where each number has
+/// a bound of its own, as the part of it that the worst takes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verified {
     /// The largest error of its results.
@@ -154,6 +156,12 @@ pub struct Counts {
     pub bytes: u64,
     /// Sectors of 32 bytes that a load or store of a warp touches.
     pub sectors_per_request: f64,
+    /// The same of the instruction that loads most sectors at each request.
+    pub widest_load: f64,
+    /// The same of the instruction that stores most.
+    pub widest_store: f64,
+    /// Wavefronts of shared memory beyond those that the bytes take.
+    pub bank_conflicts: u64,
 }
 
 impl Counts {
@@ -170,10 +178,18 @@ impl Counts {
             sum.bytes += launch.bytes_moved();
             sectors += launch.global_loads.transactions + launch.global_stores.transactions;
             requests += launch.global_loads.requests + launch.global_stores.requests;
+            sum.widest_load = sum.widest_load.max(widest(launch, AccessKind::GlobalLoad));
+            sum.widest_store = sum.widest_store.max(widest(launch, AccessKind::GlobalStore));
+            sum.bank_conflicts += launch.bank_conflicts();
         }
         sum.fma_share = fmas as f64 / (sum.lane_instructions as f64).max(1.0);
         Self { sectors_per_request: sectors as f64 / (requests as f64).max(1.0), ..sum }
     }
+}
+
+/// Sectors of each request of the launch's widest instruction of a kind; 0 where it has none.
+fn widest(launch: &counts::LaunchCounts, kind: AccessKind) -> f64 {
+    launch.widest(kind).map_or(0.0, |access| access.widest.per_request())
 }
 
 /// The launches that `work` leads to, as the software driver counts them; `work` waits for their end.

@@ -9,6 +9,8 @@
 //! cargo bench --bench GROUP                 # some minutes on an idle machine
 //! cargo bench --bench GROUP -- --quick      # a few seconds: that it works, not how fast it is
 //! cargo bench --bench GROUP -- --counts     # no times: verifies and counts alone
+//! cargo bench --bench GROUP -- --emulated   # the software driver even where there is a GPU
+//! cargo bench --bench GROUP -- --large      # the largest sizes on the software driver too, where the group has any
 //! cargo bench --bench GROUP -- --json PATH  # writes the report there
 //! ```
 
@@ -25,6 +27,8 @@ pub mod work;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use nvrtc::Nvrtc;
 
 pub use clock::Clock;
 pub use figure::{Counts, Quantity, Spread, Unit, Verified, counted};
@@ -50,15 +54,18 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Runs a group: `measure` adds the rows, the report is shown and written. The exit code is 2 where something failed, a row that
-    /// is off its bound among it.
+    /// Runs a group: `measure` adds the rows, the report is shown and written. The exit code is that of `latent`: 2 where an option
+    /// is at fault, 1 where something failed, a row that is off its bound among it.
     pub fn main(group: &'static str, measure: impl FnOnce(&mut Self) -> Result<(), Failure>) -> ExitCode {
-        match Options::of_this_process().and_then(|options| Self::run(group, options, measure)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {error}");
-                ExitCode::from(2)
+        let failed = |code: u8, error: Failure| {
+            eprintln!("error: {error}");
+            ExitCode::from(code)
+        };
+        match Options::of_this_process() {
+            Ok(options) => {
+                Self::run(group, options, measure).map_or_else(|error| failed(1, error), |()| ExitCode::SUCCESS)
             }
+            Err(error) => failed(2, error),
         }
     }
 
@@ -110,9 +117,24 @@ impl Bench {
         self.report.notes.push(line);
     }
 
-    /// Notes the device that rows of this report come from.
-    pub fn set_device(&mut self, device: setting::Device) {
-        self.report.setting.device = Some(device);
+    /// The CUDA device that rows of this report come from; nothing, and a note, where no kernel can be compiled.
+    ///
+    /// # Errors
+    /// There is a driver and no usable device.
+    pub fn cuda_machine(&mut self) -> Result<Option<Machine>, Failure> {
+        let nvrtc = match Nvrtc::find() {
+            Ok(nvrtc) => nvrtc,
+            Err(error) => {
+                self.note(format!("nothing on CUDA: {error}"));
+                return Ok(None);
+            }
+        };
+        let machine = Machine::find(self.options.emulated)?;
+        self.report.setting.device = Some(setting::Device::new(&machine, nvrtc.version()));
+        if machine.software.is_some() {
+            self.note("the rows of CUDA are counts of the software driver, which has no time to tell");
+        }
+        Ok(Some(machine))
     }
 }
 

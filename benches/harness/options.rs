@@ -13,6 +13,8 @@ pub struct Options {
     pub counts: bool,
     /// The software driver even where there is a GPU.
     pub emulated: bool,
+    /// The largest sizes on the software driver as well, which takes minutes for them.
+    pub large: bool,
     /// Where the report goes.
     pub json: Option<PathBuf>,
 }
@@ -29,13 +31,14 @@ impl Options {
                 Some("--quick") => options.quick = true,
                 Some("--counts") => options.counts = true,
                 Some("--emulated") => options.emulated = true,
+                Some("--large") => options.large = true,
                 Some("--json") => options.json = Some(arguments.next().ok_or("--json takes a path")?.into()),
                 // Cargo's own.
                 Some("--bench") => (),
                 _ => {
                     let argument = argument.to_string_lossy();
                     return Err(format!(
-                        "unknown option {argument}; there are --quick, --counts, --emulated and --json PATH"
+                        "unknown option {argument}; there are --quick, --counts, --emulated, --large and --json PATH"
                     )
                     .into());
                 }

@@ -87,8 +87,19 @@ impl Report {
     pub fn tables(&self) -> String {
         let (counted, timed): (Vec<&Row>, Vec<&Row>) = self.rows.iter().partition(|row| row.counts.is_some());
         let times = table(&timed, &["what", "work", "off by", "hot", "cold", "rate"], Row::times);
-        let head =
-            ["what", "launches", "warp instructions", "FMA", "MFLOP", "MiB moved", "sectors a request", "off by"];
+        let head = [
+            "what",
+            "launches",
+            "warp instructions",
+            "FMA",
+            "MFLOP",
+            "MiB moved",
+            "sectors a request",
+            "widest load",
+            "widest store",
+            "bank conflicts",
+            "off by",
+        ];
         let counts = table(&counted, &head, Row::counts);
         let notes = self.notes.iter().map(|note| format!("- {note}\n")).collect();
         let parts: Vec<String> = [times, counts, notes].into_iter().filter(|part| !part.is_empty()).collect();
@@ -108,8 +119,8 @@ impl Row {
     }
 
     fn counts(&self) -> Vec<String> {
-        let Counts { launches, warp_instructions, fma_share, flop, bytes, sectors_per_request, .. } =
-            self.counts.unwrap_or_default();
+        let counts = self.counts.unwrap_or_default();
+        let Counts { launches, warp_instructions, fma_share, flop, bytes, .. } = counts;
         vec![
             self.name.clone(),
             launches.to_string(),
@@ -117,7 +128,10 @@ impl Row {
             format!("{:.1} %", 100.0 * fma_share),
             format!("{:.1}", flop as f64 / 1e6),
             format!("{:.1}", bytes as f64 / f64::from(1 << 20)),
-            format!("{sectors_per_request:.2}"),
+            format!("{:.2}", counts.sectors_per_request),
+            format!("{:.2}", counts.widest_load),
+            format!("{:.2}", counts.widest_store),
+            counts.bank_conflicts.to_string(),
             self.error().unwrap_or_else(|| NONE.to_owned()),
         ]
     }

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use latent::backend::Precision;
 use latent::backend::cuda::Cuda;
 use latent::nn::{Autoencoder, VanillaAE, VariationalAE};
-use nvrtc::Nvrtc;
 
 use crate::bed::{Bed, Part, SEED};
-use crate::harness::setting::Device;
 use crate::harness::work::{BATCH, DIMS};
 use crate::harness::{Bench, Counts, Failure, Machine, Row, Spread, counted};
 
@@ -22,18 +20,7 @@ const ROUND: usize = 50;
 /// # Errors
 /// A step is off its bound, or the device failed.
 pub fn measure(bench: &mut Bench) -> Result<(), Failure> {
-    let nvrtc = match Nvrtc::find() {
-        Ok(nvrtc) => nvrtc,
-        Err(error) => {
-            bench.note(format!("nothing on CUDA: {error}"));
-            return Ok(());
-        }
-    };
-    let machine = Machine::find(bench.options.emulated)?;
-    bench.set_device(Device::new(&machine, nvrtc.version()));
-    if machine.software.is_some() {
-        bench.note("the rows of CUDA are counts of the software driver, which has no time to tell");
-    }
+    let Some(machine) = bench.cuda_machine()? else { return Ok(()) };
     let mut backend = machine.cuda(Precision::Fp32)?;
     let model = VanillaAE::new(&mut backend, DIMS, BATCH, SEED)?;
     rows(bench, &machine, Bed::new(backend, model)?)?;

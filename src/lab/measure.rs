@@ -8,7 +8,7 @@ use crate::backend::cuda::Error as CudaError;
 /// Runs before the first that is timed.
 const WARM_UP: usize = 10;
 /// Runs that are timed, hot and cold.
-pub const REPETITIONS: usize = 50;
+const REPETITIONS: usize = 50;
 
 /// Bytes that are written ahead of each cold run: more than any L2 cache holds.
 const FLUSHED: usize = 256 << 20;
@@ -49,20 +49,39 @@ pub struct Measured {
     pub gb_per_second: f64,
 }
 
+/// Seconds of every run that was timed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seconds {
+    /// With what the run before left in the L2 cache.
+    pub hot: Vec<f64>,
+    /// With nothing of the case there.
+    pub cold: Vec<f64>,
+}
+
 /// Measures a case whose results were held against float64 before.
 ///
 /// # Errors
 /// The device failed.
 pub fn measure(bench: &Bench, placed: &Placed<'_>, work: Work) -> Result<Measured, Error> {
+    let Seconds { hot, cold } = seconds(bench, placed)?;
+    let (hot, cold) = (Spread::of(hot), Spread::of(cold));
+    let (gflop_per_second, gb_per_second) = (work.flop / hot.median * 1e-9, work.bytes / cold.median * 1e-9);
+    Ok(Measured { hot, cold, gflop_per_second, gb_per_second })
+}
+
+/// Times such a case after a warm-up.
+///
+/// # Errors
+/// The device failed.
+pub fn seconds(bench: &Bench, placed: &Placed<'_>) -> Result<Seconds, Error> {
     bench.time(placed, WARM_UP, || Ok(()))?;
-    let hot = Spread::of(bench.time(placed, REPETITIONS, || Ok(()))?);
+    let hot = bench.time(placed, REPETITIONS, || Ok(()))?;
     let stream = bench.stream();
     let other = stream.alloc_zeros::<u8>(FLUSHED).map_err(|error| CudaError::allocation(stream, FLUSHED, error));
     let mut other = other?;
     let flush = || Ok(stream.memset_zeros(&mut other).map_err(CudaError::fault("emptying the cache"))?);
-    let cold = Spread::of(bench.time(placed, REPETITIONS, flush)?);
-    let (gflop_per_second, gb_per_second) = (work.flop / hot.median * 1e-9, work.bytes / cold.median * 1e-9);
-    Ok(Measured { hot, cold, gflop_per_second, gb_per_second })
+    let cold = bench.time(placed, REPETITIONS, flush)?;
+    Ok(Seconds { hot, cold })
 }
 
 #[cfg(test)]
