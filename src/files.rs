@@ -43,8 +43,26 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(path, |file| file.write_all(bytes)).map_err(|cause| Error { path: path.to_owned(), cause })
 }
 
+/// Finds out whether [`write_atomically`] could write to `path`, before there is anything to write.
+///
+/// # Errors
+/// It could not.
+pub fn can_be_written(path: &Path) -> Result<(), Error> {
+    let opened = open(path).map_err(|cause| Error { path: path.to_owned(), cause });
+    opened.map(drop)
+}
+
 /// Replaces `path` by what `fill` writes, if `fill` succeeds.
 fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let (target, mut temporary) = open(path)?;
+    fill(temporary.as_file_mut())?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(&target)?;
+    sync_folder(target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+/// The file that `path` stands for, and a temporary one beside it.
+fn open(path: &Path) -> io::Result<(PathBuf, NamedTempFile)> {
     // Renaming onto a link would replace the link and leave its target alone.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let Some(folder) = target.parent().filter(|_| target.file_name().is_some()) else {
@@ -55,11 +73,11 @@ fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::R
     if fs::metadata(&target).is_ok_and(|old| !old.is_file() && !old.is_dir()) {
         return Err(io::Error::new(ErrorKind::InvalidInput, "the path names a device, a pipe or a socket"));
     }
-    let mut temporary = temporary_file(folder)?;
-    fill(temporary.as_file_mut())?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(&target)?;
-    sync_folder(folder)
+    if fs::metadata(&target).is_ok_and(|old| old.is_dir()) {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    let temporary = temporary_file(folder)?;
+    Ok((target, temporary))
 }
 
 /// A new file in `folder`, removed when dropped.

@@ -62,6 +62,8 @@ pub struct Entry {
     pub counted: &'static [&'static str],
     /// Its extents in a step of training one of the models on batches of 100; 1 where it has no such axis.
     pub usual: Size,
+    /// Floats that it takes for each element that its axes count.
+    each: usize,
     /// A header of its own, where its first file's is not about it.
     header: Option<&'static str>,
     make: fn(&'static str, Size) -> Case,
@@ -130,12 +132,12 @@ impl Entry {
         }
         for [first, second] in [[Axis::M, Axis::N], [Axis::M, Axis::K], [Axis::K, Axis::N]] {
             let (value, other) = (first.of(size), second.of(size));
-            if value.checked_mul(other).is_none_or(|elements| elements > MOST_ELEMENTS) {
-                return Err(too_large(if value > 1 {
-                    (first, value, second, other)
-                } else {
-                    (second, other, first, value)
-                }));
+            let most = MOST_ELEMENTS / self.each;
+            if value.checked_mul(other).is_none_or(|elements| elements > most) {
+                return Err(too_large(
+                    most,
+                    if value > 1 { (first, value, second, other) } else { (second, other, first, value) },
+                ));
             }
         }
         Ok(())
@@ -149,10 +151,10 @@ impl Entry {
     }
 }
 
-fn too_large((axis, value, other, extent): (Axis, usize, Axis, usize)) -> Error {
-    let most = MOST_ELEMENTS / extent.min(MOST_ELEMENTS);
+fn too_large(elements: usize, (axis, value, other, extent): (Axis, usize, Axis, usize)) -> Error {
+    let most = elements / extent.min(elements);
     let times = if extent == 1 { String::new() } else { format!(" times --{} {extent}", other.name()) };
-    let problem = format!("{times} is more than the {MOST_ELEMENTS} elements that are run here; choose at most {most}");
+    let problem = format!("{times} is more than the {elements} that are run here; choose at most {most}");
     Error::Size { axis: axis.name(), value, problem: problem.trim_start().to_owned() }
 }
 
@@ -272,7 +274,7 @@ const fn product(
 ) -> Entry {
     let (axes, counted): (&[Axis], &[&str]) =
         (&[Axis::M, Axis::N, Axis::K], &["rows of C", "columns of C", "terms of each sum"]);
-    Entry { name, files, needs, axes, counted, usual: LAYER, header: None, make }
+    Entry { name, files, needs, axes, counted, usual: LAYER, each: 1, header: None, make }
 }
 
 /// A kernel on a matrix.
@@ -283,7 +285,7 @@ const fn on_matrix(
     usual: Size,
     make: fn(&'static str, Size) -> Case,
 ) -> Entry {
-    Entry { name, files, needs: TURING, axes: &[Axis::M, Axis::N], counted, usual, header: None, make }
+    Entry { name, files, needs: TURING, axes: &[Axis::M, Axis::N], counted, usual, each: 1, header: None, make }
 }
 
 /// A kernel on a row of numbers.
@@ -295,7 +297,7 @@ const fn on_row(
     make: fn(&'static str, Size) -> Case,
 ) -> Entry {
     let usual = matrix(1, length);
-    Entry { name, files, needs: TURING, axes: &[Axis::N], counted, usual, header: None, make }
+    Entry { name, files, needs: TURING, axes: &[Axis::N], counted, usual, each: 1, header: None, make }
 }
 
 /// A step of the staircase of the loss, on the last layer of both models.
@@ -379,12 +381,18 @@ pub static ENTRIES: &[Entry] = &[
     },
     Entry { header: Some(FUSED), ..product("epilogue/2_fused", &["gemm/8_split_k.cu"], AMPERE, products::fused) },
     on_matrix("add_bias", &["add_bias.cu"], ROWS_AND_COLUMNS, matrix(100, 400), products::add_bias),
-    on_row("adam", &["adam.cu"], &["parameters"], PARAMETERS, cases::adam),
+    Entry { each: 4, ..on_row("adam", &["adam.cu"], &["parameters"], PARAMETERS, cases::adam) },
     on_matrix("bce/gradient", &["bce/gradient.cu"], ROWS_AND_COLUMNS, matrix(100, 784), cases::bce_gradient),
-    on_row("ceiling/copy", &["ceiling/copy.cu"], &["quads of floats"], 1 << 16, |_, size| {
-        ceilings::copy(size.n, ceilings::blocks_of(size.n), true)
-    }),
-    on_row("ceiling/fma", &["ceiling/fma.cu"], &["blocks"], 4, |_, size| ceilings::chains(64, size.n as u32)),
+    Entry {
+        each: 8,
+        ..on_row("ceiling/copy", &["ceiling/copy.cu"], &["quads of floats"], 1 << 16, |_, size| {
+            ceilings::copy(size.n, ceilings::blocks_of(size.n), true)
+        })
+    },
+    Entry {
+        each: 256,
+        ..on_row("ceiling/fma", &["ceiling/fma.cu"], &["blocks"], 4, |_, size| ceilings::chains(64, size.n as u32))
+    },
     on_matrix("finish", &["finish.cu"], &["partial losses", "partial divergences"], matrix(100, 40), cases::finish),
     on_matrix("gather", &["gather.cu"], &["images", "pixels of each"], matrix(100, 784), cases::gather),
     on_matrix("kl", &["kl.cu"], ROWS_AND_UNITS, matrix(100, 200), cases::kl),

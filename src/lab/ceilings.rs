@@ -95,7 +95,7 @@ pub fn copy(quads: usize, blocks: u32, is_checked: bool) -> Case {
 
 /// `turns` of the chains in every thread of `blocks`. Each value stays 1: 1 * 0.5 + 0.5.
 pub fn chains(turns: i32, blocks: u32) -> Case {
-    let threads = (blocks * BLOCK) as usize;
+    let threads = blocks as usize * BLOCK as usize;
     let arguments = move |addresses: &[u64]| {
         let half = Argument::new(&0.5f32);
         vec![Argument::new(&addresses[0]), half, half, Argument::new(&turns)]

@@ -83,8 +83,8 @@ pub enum Error {
         /// What the driver said.
         source: DriverError,
     },
-    /// The device, its driver or its compiler.
-    #[error(transparent)]
+    /// The device, its driver or its compiler. Where training would go on with the processor, kernels do on softcuda.
+    #[error("{}", .0.to_string().replace("--device cpu", "--device emulated"))]
     Cuda(cuda::Error),
 }
 

@@ -9,8 +9,8 @@ use crate::backend::cuda::compile::Source;
 use crate::backend::cuda::elementwise::BLOCK;
 use crate::backend::cuda::gemm::{Epilogue, Family, Layout, Plan, Product, Size, Variant};
 
-/// Rounding that an f32 sum of products of this magnitude explains, in units of it: a few of f32's last place, times the root of
-/// the number of terms, for at most [`MOST_TERMS`] of them.
+/// Rounding that an f32 sum explains, of the sum of its terms' magnitudes. Partial sums of random terms grow as the root of their
+/// number, and so do the roundings, each a part of its partial sum: in all they grow with the number of terms, as this does.
 const ROUNDING: f64 = 1e-6;
 
 /// Terms of a sum up to which [`ROUNDING`] holds.

@@ -176,11 +176,15 @@ impl Compiler {
     }
 }
 
+/// What is done to the compiler's code before it is kept; another word for another form.
+const FORM: &str = "own names";
+
 /// A checksum of all that the code depends on besides architecture and compiler.
 fn hash(source: &Source, text: &str) -> Hash {
     let headers = sources::headers().into_iter().flat_map(|(name, text)| [name, text]);
     let defines = source.defines.iter().map(String::as_str);
-    let parts = [env!("CARGO_PKG_VERSION"), source.file, text].into_iter().chain(OPTIONS).chain(defines).chain(headers);
+    let parts =
+        [env!("CARGO_PKG_VERSION"), FORM, source.file, text].into_iter().chain(OPTIONS).chain(defines).chain(headers);
     let mut sha = Sha256::new();
     for part in parts {
         // Lengths keep apart what would be the same text end to end.
@@ -209,7 +213,22 @@ fn compile(nvrtc: Nvrtc, source: Text<'_>, architecture: u32) -> Result<Image, C
             CompileError::Compiler { file: source.shown.to_owned(), architecture: target, source: Box::new(error) }
         })?;
     let cubin = program.cubin().map(<[u8]>::to_vec);
-    Ok(Image { cubin, ptx: program.ptx().to_owned(), nvrtc: nvrtc.version() })
+    Ok(Image { cubin, ptx: with_own_names(program.ptx(), source.name), nvrtc: nvrtc.version() })
+}
+
+/// PTX whose line information names sources as the repository does, not by the folder in which they happened to be compiled.
+fn with_own_names(ptx: &str, name: &str) -> String {
+    let own = |path: &str| {
+        let is_of = |file: &str| path == file || path.ends_with(&format!("/{file}"));
+        let known = sources::FILES.iter().find(|(file, _)| is_of(file));
+        known.map(|(file, _)| format!("kernels/{file}")).or_else(|| is_of(name).then(|| name.to_owned()))
+    };
+    let line = |line: &str| {
+        let path = line.trim_start().strip_prefix(".file").and_then(|_| line.split('"').nth(1));
+        let named = path.and_then(|path| Some(line.replacen(path, &own(path)?, 1)));
+        named.unwrap_or_else(|| line.to_owned())
+    };
+    ptx.split_inclusive('\n').map(line).collect()
 }
 
 /// What a source with these macros is compiled with for `target`.
@@ -257,6 +276,13 @@ mod tests {
     fn a_device_older_than_the_compiler_is_told_with_both() {
         let message = target(75, &KNOWN[1..], (14, 0)).unwrap_err().to_string();
         assert!(message.starts_with("NVRTC 14.0 compiles for sm_80 and newer, and this device is sm_75"), "{message}");
+    }
+
+    #[test]
+    fn line_information_names_sources_as_the_repository_does() {
+        let ptx = "\t.file\t1 \"/a/b/gemm/1_naive.cu\"\n.file 2 \"math.cuh\"\n\t.file 3 \"/c/own.cu\"\nret; // \"math.cuh\"\n";
+        let named = "\t.file\t1 \"kernels/gemm/1_naive.cu\"\n.file 2 \"kernels/math.cuh\"\n\t.file 3 \"own.cu\"\nret; // \"math.cuh\"\n";
+        assert_eq!(with_own_names(ptx, "own.cu"), named);
     }
 
     #[test]

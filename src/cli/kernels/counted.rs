@@ -3,7 +3,6 @@
 use softcuda::counts::{Access, AccessKind, LaunchCounts, Traffic};
 
 use super::text::{Align, GLUE, kibibytes, quantity, table, wrapped};
-use crate::backend::cuda::sources;
 use crate::lab::case::Case;
 
 /// Classes of instructions that are told by name; the others are told together.
@@ -101,16 +100,9 @@ fn memory(counts: &LaunchCounts) -> Vec<String> {
     lines
 }
 
-/// A source line, its file as the repository names it.
+/// A source line.
 fn place(access: &Access) -> String {
-    format!("line {} of {}", access.line, file_of(access))
-}
-
-/// The file of an access as the repository names it: the compiler tells it from the folder in which it was compiled.
-pub fn file_of(access: &Access) -> String {
-    let names = sources::FILES.iter().map(|(name, _)| format!("kernels/{name}"));
-    let known = names.into_iter().find(|name| access.file.ends_with(&name["kernels".len()..]));
-    known.unwrap_or_else(|| access.file.clone())
+    format!("line {} of {}", access.line, access.file)
 }
 
 /// The lines of the source whose requests are the widest.

@@ -3,13 +3,16 @@
 use std::str::FromStr;
 
 use clap::Args;
+use nvrtc::Nvrtc;
+use softcuda::chip::Chip;
 use softcuda::counts::LaunchCounts;
 use softcuda::settings::Checks;
 
 use crate::backend::cuda::device;
 use crate::cli::Error;
 use crate::cli::device::Emulator;
-use crate::lab::Bench;
+use crate::lab::case::Case;
+use crate::lab::{Bench, facts};
 use crate::train;
 
 /// An architecture, as in `sm_80`.
@@ -65,7 +68,8 @@ pub struct Where {
 }
 
 /// What softcuda can be.
-const SOFTWARE: std::ops::RangeInclusive<Architecture> = Architecture(75)..=Architecture(90);
+const SOFTWARE: [Architecture; 6] =
+    [Architecture(75), Architecture(80), Architecture(86), Architecture(87), Architecture(89), Architecture(90)];
 
 /// A device, and what counts in it where it is softcuda.
 pub struct Machine {
@@ -90,7 +94,10 @@ impl Machine {
 
     fn software(place: Where) -> Result<Self, Error> {
         if let Some(arch) = place.arch.filter(|arch| !SOFTWARE.contains(arch)) {
-            let problem = format!("is none that softcuda runs; choose from {} to {}", SOFTWARE.start(), SOFTWARE.end());
+            let problem = format!(
+                "is none that softcuda runs; choose one of {}",
+                SOFTWARE.map(|arch| arch.to_string()).join(", ")
+            );
             return Err(setting("--arch", arch.to_string(), problem));
         }
         let emulator = Emulator::start(|settings| {
@@ -117,6 +124,22 @@ impl Machine {
                 let problem =
                     format!("is not the GPU's, sm_{}{}; leave it out, or add --device emulated", own.0, own.1);
                 Err(setting("--arch", arch.to_string(), problem))
+            }
+        }
+    }
+
+    /// Puts the occupancy that follows from the compiler's registers in place of softcuda's estimate, which knows PTX alone.
+    /// Without a compiler, where kernels came from the cache, the estimate stays.
+    pub fn take_occupancy(&self, case: &Case, counts: &mut [LaunchCounts]) {
+        let Ok(nvrtc) = Nvrtc::find() else { return };
+        let capability = self.bench.info().compute_capability;
+        let chip = Chip::of(capability);
+        for (launch, counts) in case.launches.iter().zip(counts) {
+            let told = facts::of(nvrtc, &launch.source, 10 * capability.0 + capability.1).ok();
+            if let Some(facts) = told.as_ref().and_then(|told| told.kernels.get(launch.entry)) {
+                let blocks = chip.occupancy(launch.block, facts.registers, facts.shared_bytes);
+                let threads = blocks * launch.block.next_multiple_of(32);
+                counts.theoretical_occupancy = f64::from(threads) / f64::from(chip.threads);
             }
         }
     }

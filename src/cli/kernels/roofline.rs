@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::compare::{progress, run_step};
 use super::machine::{Machine, Where, setting};
 use crate::cli::{Error, display};
-use crate::files::write_atomically;
+use crate::files::{can_be_written, write_atomically};
 use crate::lab::case::Work;
 use crate::lab::catalogue::{Axis, ENTRIES, Entry, Size};
 use crate::lab::gpus::{self, Gpu};
@@ -106,14 +106,13 @@ impl Roof {
     pub fn run(&self) -> Result<(), Error> {
         // A name that nobody knows is told before anything begins.
         let asked = self.gpu.as_deref().map(known).transpose()?;
+        self.svg.as_deref().map(can_be_written).transpose()?;
         let mut machine = Machine::open(self.place)?;
         let ceilings = self.ceilings(asked, &mut machine)?;
         let rows = self.rows(&ceilings, &mut machine)?;
-        if let Some(path) = &self.svg {
-            write_atomically(path, picture(&ceilings, &rows).svg()?.as_bytes())?;
-        }
         display::line(text(&ceilings, &rows, self.json, self.svg.is_none()).trim_end());
         if let Some(path) = &self.svg {
+            write_atomically(path, picture(&ceilings, &rows).svg()?.as_bytes())?;
             display::note(&format!("the picture is in {}", path.display()));
         }
         Ok(())
@@ -142,7 +141,9 @@ impl Roof {
     }
 
     fn rows(&self, ceilings: &Ceilings, machine: &mut Machine) -> Result<Vec<Row>, Error> {
-        let capability = machine.bench.info().compute_capability;
+        // What runs here, and could run on the GPU whose ceilings these are.
+        let own = machine.bench.info().compute_capability;
+        let capability = gpus::find(&ceilings.gpu).map_or(own, |gpu| gpu.capability.min(own));
         // The kernels that measure ceilings are none of those beneath them.
         let is_beneath = |entry: &&Entry| entry.needs <= capability && !entry.name.starts_with("ceiling/");
         let entries: Vec<&Entry> = ENTRIES.iter().filter(is_beneath).collect();
@@ -161,7 +162,7 @@ impl Roof {
     fn row(&self, entry: &'static Entry, ceilings: &Ceilings, machine: &mut Machine) -> Result<Option<Row>, Error> {
         let Some(unit) = ceilings.unit(entry.name) else { return Ok(None) };
         let size = self.size(entry);
-        let step = run_step(entry.name, size, machine)?;
+        let step = run_step(entry.name, size, false, machine)?;
         let Some(work) = step.work else { return Ok(None) };
         let bound = |bytes: f64| ceilings.bound(work.flop, bytes, unit);
         Ok(Some(Row {

@@ -50,9 +50,7 @@ impl Run {
             let agreement = bench.verify(&placed)?;
             Ok((placed, agreement))
         })?;
-        for access in counts.iter_mut().flat_map(|counts| &mut counts.accesses) {
-            access.file = counted::file_of(access);
-        }
+        machine.take_occupancy(&case, &mut counts);
         let is_hardware = !machine.is_software();
         let measured = is_hardware.then(|| measure::measure(&machine.bench, &placed, case.work)).transpose()?;
         let done = Done { entry, size, case: &case, info: machine.bench.info(), agreement, measured, counts: &counts };
@@ -113,7 +111,7 @@ impl Done<'_> {
 /// How near the results are to those in float64.
 fn verdict(Agreement { compared, worst, worst_share }: Agreement) -> String {
     if worst == 0.0 {
-        return format!("exact: all {compared} numbers are those of float64");
+        return format!("exact: all {compared} numbers are as expected, bit for bit");
     }
     let share = 100.0 * worst_share;
     format!(

@@ -43,7 +43,7 @@ pub fn bce_loss(name: &'static str, step: &BceStep, size: Size) -> Case {
     let pairs = || pairs(&logits, &targets);
     let loss = pairs().map(|(a, t)| bce_of(a, t)).sum();
     // A loss is a difference of numbers as large as its logit.
-    let error = LOSS_ULPS * ULP * walk(pairs().map(|(a, t)| bce_of(a, t) + a.abs()));
+    let error = walk(LOSS_ULPS, pairs().map(|(a, t)| bce_of(a, t) + a.abs()));
     let blocks = length.div_ceil(step.share);
     let first = launch(step.file, step.entry, (blocks, step.block), move |addresses| {
         on_elements_arguments([0, 1, PARTS], length, addresses)
@@ -98,7 +98,7 @@ pub fn kl(name: &'static str, size: Size) -> Case {
     let posterior = uniform(1, rows * 2 * latent);
     let units = || units_of(&posterior, latent);
     let kl = units().map(|(m, v)| divergence(m, v)).sum();
-    let error = 16.0 * ULP * walk(units().map(|(m, v)| divergence(m, v)));
+    let error = walk(16.0, units().map(|(m, v)| divergence(m, v)));
     let beta = HYPERPARAMETERS.beta;
     let gradient = |row: &[f32]| {
         let (means, log_vars) = row.split_at(latent);

@@ -99,9 +99,12 @@ fn total(what: &'static str, buffer: usize, value: f64, allowed: f64) -> Expecte
     Expected { what, buffer, offset: 0, number: Number::F64, compared: Compared::Sum, values, allowed }
 }
 
-/// How far a sum gets off where each of its terms is off by as much as its magnitude, either way: the root of the sum of squares.
-fn walk(magnitudes: impl Iterator<Item = f64>) -> f64 {
-    magnitudes.map(|magnitude| magnitude * magnitude).sum::<f64>().sqrt()
+/// How far a sum of f32 gets off, each of whose terms is off by `ulps` of its magnitude either way: the root of the sum of squares;
+/// and a hundredth of that always the same way, as approximations are.
+fn walk(ulps: f64, magnitudes: impl Iterator<Item = f64>) -> f64 {
+    let (squares, sum) =
+        magnitudes.fold((0.0, 0.0), |(squares, sum), term| (squares + term * term, sum + f64::abs(term)));
+    ulps * ULP * (squares.sqrt() + 0.01 * sum)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use self::table::Table;
 use super::machine::{Machine, Where};
 use crate::backend::cuda::gemm::Size;
 use crate::cli::{Error, display};
-use crate::files::write_atomically;
+use crate::files::{can_be_written, write_atomically};
 use crate::lab;
 use crate::lab::catalogue::{self, Axis, Staircase};
 use crate::lab::measure::measure;
@@ -71,13 +71,15 @@ impl Compare {
     /// The input is at fault, a step computed something else, or the device failed.
     pub fn run(&self) -> Result<(), Error> {
         let staircase = self.staircase()?;
+        self.svg.as_deref().map(can_be_written).transpose()?;
         let mut machine = Machine::open(self.place)?;
         let comparison = self.compare(staircase, &mut machine)?;
+        self.show(&comparison);
         if let Some(path) = &self.svg {
             let svg = comparison.picture().svg()?;
             write_atomically(path, svg.as_bytes())?;
+            display::note(&format!("the picture is in {}", path.display()));
         }
-        self.show(&comparison);
         Ok(())
     }
 
@@ -104,7 +106,7 @@ impl Compare {
         let mut steps = Vec::new();
         for name in staircase.steps {
             progress.set_message(*name);
-            steps.push(run_step(name, size, machine)?);
+            steps.push(run_step(name, size, true, machine)?);
             progress.inc(1);
         }
         progress.finish_and_clear();
@@ -133,14 +135,12 @@ impl Compare {
             comparison.text(self.svg.is_none())
         };
         display::line(text.trim_end());
-        if let Some(path) = &self.svg {
-            display::note(&format!("the picture is in {}", path.display()));
-        }
     }
 }
 
-/// Verifies a kernel, then counts or times it. One that the device is too old for is told of.
-pub(super) fn run_step(name: &str, size: Size, machine: &mut Machine) -> Result<Step, Error> {
+/// Verifies a kernel, then counts or times it. One that the device is too old for is told of. Where occupancy is of interest, the
+/// compiler is asked for it.
+pub(super) fn run_step(name: &str, size: Size, asks_compiler: bool, machine: &mut Machine) -> Result<Step, Error> {
     let mut step = Step { name: name.to_owned(), ..Step::default() };
     let Some(entry) = catalogue::find(name) else {
         step.unavailable = Some("not in the catalogue".to_owned());
@@ -154,10 +154,13 @@ pub(super) fn run_step(name: &str, size: Size, machine: &mut Machine) -> Result<
         }
         Err(error) => return Err(error.into()),
     };
-    let (agreement, launches) = machine.counted(|bench| {
+    let (agreement, mut launches) = machine.counted(|bench| {
         let placed = bench.place(&case)?;
         Ok(bench.verify(&placed)?)
     })?;
+    if asks_compiler {
+        machine.take_occupancy(&case, &mut launches);
+    }
     (step.agreement, step.work) = (Some(agreement), Some(case.work));
     let elements = (!entry.axes.contains(&Axis::K)).then_some(size.m * size.n);
     step.counts = Counted::new(&launches, case.work, elements);
