@@ -236,7 +236,7 @@ impl Ceilings {
     fn sentence(&self) -> String {
         let units: Vec<String> =
             self.units().iter().map(|unit| format!("{} {:.1} TFLOP/s", unit.name, unit.rate / 1e3)).collect();
-        let source = if self.is_measured { "measured" } else { "from its data sheet" };
+        let source = if self.is_measured { "memory and FP32 measured" } else { "by the published figures" };
         let ridge = self.fp32 / self.memory;
         format!(
             "{}, {source}: memory {:.0} GB/s, {}. In float32 memory binds below {ridge:.1} FLOP for each byte, arithmetic above.",
