@@ -154,7 +154,7 @@ impl Entry {
 fn too_large(elements: usize, (axis, value, other, extent): (Axis, usize, Axis, usize)) -> Error {
     let most = elements / extent.min(elements);
     let times = if extent == 1 { String::new() } else { format!(" times --{} {extent}", other.name()) };
-    let problem = format!("{times} is more than the {elements} that are run here; choose at most {most}");
+    let problem = format!("{times} is more than the {elements} elements that are run here; choose at most {most}");
     Error::Size { axis: axis.name(), value, problem: problem.trim_start().to_owned() }
 }
 

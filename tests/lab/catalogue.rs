@@ -79,8 +79,10 @@ fn extents_that_make_no_sense_are_refused_before_anything_is_allocated() {
     }
     assert_eq!(
         refused("adam", size(1, 1 << 40, 1)),
-        "--n 1099511627776 is more than the 67108864 elements that are run here; choose at most 67108864"
+        "--n 1099511627776 is more than the 16777216 elements that are run here; choose at most 16777216"
     );
+    // A block of 256 threads leaves as many floats; its threads are counted by a number of 32 bits.
+    assert!(refused("ceiling/fma", size(1, 1 << 24, 1)).ends_with("choose at most 262144"));
 }
 
 #[test]

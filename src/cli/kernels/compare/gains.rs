@@ -12,6 +12,9 @@ const MOST: usize = 2;
 /// Where a figure fell to nothing it is taken to be so many times better.
 const TO_NOTHING: f64 = 50.0;
 
+/// Where a step leaves one of so many stores from registers, it is about them.
+const FEW_STORES: u64 = 8;
+
 /// A figure that became better.
 struct Gain {
     /// How many times.
@@ -67,9 +70,6 @@ fn of_counts(before: &Counted, after: &Counted, multiprocessors: u32) -> Vec<Gai
         less(before.launches as f64, after.launches as f64, |now, was| {
             format!("{now} {}, not {was}", if now == "1" { "launch" } else { "launches" })
         }),
-        less(before.stores as f64, after.stores as f64, |now, was| {
-            format!("{now} stores from registers, counted by lanes, not {was}")
-        }),
         less(before.bank_conflicts as f64, after.bank_conflicts as f64, |now, was| {
             format!("{now} bank conflicts, not {was}")
         }),
@@ -81,6 +81,12 @@ fn of_counts(before: &Counted, after: &Counted, multiprocessors: u32) -> Vec<Gai
             format!("{now} % of a multiprocessor's warps fit at once, not {was} %")
         }),
     ];
+    // Fewer stores go along with larger tiles; a step is about them where hardly one is left.
+    if before.stores > FEW_STORES * after.stores {
+        gains.push(less(before.stores as f64, after.stores as f64, |now, was| {
+            format!("{now} stores from registers, counted by lanes, not {was}")
+        }));
+    }
     // More blocks are a gain as long as some multiprocessor has none.
     if before.blocks < u64::from(multiprocessors) {
         gains.push(more(before.blocks as f64, after.blocks as f64, |now, was| {

@@ -32,7 +32,8 @@ pub fn bars(title: String, steps: &[Step], touched: Option<Touched>) -> Bars {
     if let Some(counted) = steps.iter().find_map(|step| step.counts.as_ref()) {
         sentences.push(
             "Memory moves in sectors of 32 bytes: the more of them the 32 lanes of a warp touch at once, the more bytes move \
-             for the same numbers, and the longer the warp waits for them."
+             for the same numbers, and the longer the warp waits for them. Where each lane asks for 16 bytes, 16 sectors \
+             are as few as can be."
                 .to_owned(),
         );
         panels.extend(of_counts(counted).iter().map(|quantity| panel(quantity, steps, |step| step.counts.as_ref())));

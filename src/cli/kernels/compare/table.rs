@@ -89,12 +89,20 @@ fn aligned<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String
     padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
 }
 
+/// The heading of the number of launches.
+const LAUNCHES: &str = "launches";
+
 fn columns(steps: &[Step]) -> Vec<Column> {
     let plain =
         |heading: &str, value: fn(&Step) -> String| Column { heading: heading.to_owned(), value: Box::new(value) };
     let mut columns = vec![plain("step", |step| step.short().to_owned())];
     if let Some(counted) = steps.iter().find_map(|step| step.counts.as_ref()) {
         columns.extend(of_counts(counted));
+        // A column that tells steps apart by nothing has no place in a narrow terminal.
+        let launches = |step: &Step| step.counts.as_ref().map_or(1, |counted| counted.launches);
+        if steps.iter().all(|step| launches(step) == 1) {
+            columns.retain(|column| column.heading != LAUNCHES);
+        }
     }
     if steps.iter().any(|step| step.times.is_some()) {
         columns.extend(of_times());
@@ -112,7 +120,7 @@ fn of_counts(first: &Counted) -> Vec<Column> {
     };
     let unit = first.unit;
     vec![
-        column("launches", |counted| counted.launches.to_string()),
+        column(LAUNCHES, |counted| counted.launches.to_string()),
         column("sectors\nwidest load\n(would do)", |counted| widest(counted.widest_load)),
         column("sectors\nwidest store\n(would do)", |counted| widest(counted.widest_store)),
         column("bytes moved\n/ least", |counted| short(counted.moved_of_least)),
