@@ -6,6 +6,7 @@
 
 #pragma once
 
+// ANCHOR: load_quad
 __device__ __forceinline__ float4 load_quad(const float* values, unsigned long long first, unsigned long long length) {
     if (first + 4 <= length) return *reinterpret_cast<const float4*>(values + first);
     float4 quad = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
@@ -14,6 +15,7 @@ __device__ __forceinline__ float4 load_quad(const float* values, unsigned long l
     if (first + 2 < length) quad.z = values[first + 2];
     return quad;
 }
+// ANCHOR_END: load_quad
 
 __device__ __forceinline__ void store_quad(float* values, unsigned long long first, unsigned long long length,
                                            float4 quad) {

@@ -11,7 +11,7 @@ extern "C" __global__ void layer(const float* x, const float* w, const float* bi
     int at = blockIdx.x * blockDim.x + threadIdx.x;
     if (at >= rows * outputs) return;
     int row = at / outputs, column = at % outputs;
-    volatile float* out = y + at;
+    volatile float* out = y + at;  // volatile, so that the compiler does not mend it for you
     float sum = 0.0f;
     for (int k = 0; k < inputs; ++k) sum = fmaf(x[row * inputs + k], w[k * outputs + column], sum);
     *out = sum;
