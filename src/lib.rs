@@ -9,6 +9,7 @@ pub mod backend;
 pub mod cli;
 pub mod data;
 pub mod files;
+pub mod inference;
 pub mod lab;
 pub mod math;
 pub mod nn;

@@ -1,7 +1,7 @@
 //! Why a command failed.
 
-use crate::plot::{bars, roofline};
-use crate::{files, lab, train};
+use crate::plot::{bars, grid, roofline};
+use crate::{backend, files, lab, train};
 
 /// Why a command failed; its message ends with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +9,12 @@ pub enum Error {
     /// A run of training or evaluating, or a setting.
     #[error(transparent)]
     Run(#[from] train::Error),
+    /// The device.
+    #[error(transparent)]
+    Backend(#[from] backend::Error),
+    /// Images that cannot be drawn.
+    #[error(transparent)]
+    Grid(#[from] grid::Error),
     /// A kernel by itself.
     #[error(transparent)]
     Lab(#[from] lab::Error),
@@ -34,8 +40,9 @@ impl Error {
     pub fn is_input_fault(&self) -> bool {
         match self {
             Self::Run(error) => error.is_input_fault(),
+            Self::Backend(error) => error.is_input_fault(),
             Self::Lab(error) => error.is_input_fault(),
-            Self::Softcuda(_) | Self::File(_) => true,
+            Self::Softcuda(_) | Self::File(_) | Self::Grid(_) => true,
             Self::Bars(_) | Self::Roofline(_) | Self::Findings(_) => false,
         }
     }

@@ -7,6 +7,8 @@ mod error;
 mod eval;
 mod kernels;
 mod options;
+mod sample;
+mod trained;
 mod training;
 
 use std::process::ExitCode;
@@ -40,6 +42,8 @@ enum Command {
     Both(options::Both),
     /// Measure a trained model on the test images
     Eval(eval::Eval),
+    /// Draw images from the prior
+    Sample(sample::Sample),
     /// Tell what there is to compute with, what is missing and what brings it
     Doctor(doctor::Doctor),
     /// Show, run and compare the kernels one by one, with or without a GPU
@@ -55,6 +59,7 @@ pub fn run() -> ExitCode {
         Command::Both(options) => training::both(&options, &stop_on_signal()).map_err(Error::from),
         Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished).map_err(Error::from),
         Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
+        Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished).map_err(Error::from),
     };
     match result {

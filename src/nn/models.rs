@@ -31,6 +31,12 @@ pub trait Autoencoder<B: Backend> {
     /// Enqueues codes drawn from the prior and their decoding; nothing for a model without a prior.
     fn enqueue_sampling(&mut self, backend: &mut B);
 
+    /// Enqueues the code of the input: what [`Autoencoder::encoded`] then holds.
+    fn enqueue_encoding(&mut self, backend: &mut B);
+
+    /// The codes of the last encoding `[rows, latent]`; for the VAE mean beside log variance `[rows, 2 latent]`.
+    fn encoded(&self) -> &B::Buffer;
+
     /// `rows` images decoded from codes drawn from the prior, `[rows, pixels]`; none from a model without a prior.
     ///
     /// Step 0 of the sampling stream is drawn each time, so that pictures of different epochs show the same codes.
@@ -119,6 +125,36 @@ pub trait Autoencoder<B: Backend> {
         })
     }
 
+    /// The codes of `images` `[rows, pixels]`, at most a batch of them: `[rows, latent]`, or `[rows, 2 latent]` for the VAE,
+    /// mean beside log variance.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn encode(&mut self, backend: &mut B, images: &[f32]) -> Result<Vec<f32>, Error> {
+        let Dims { input, latent, .. } = self.dims();
+        let rows = images.len() / input;
+        backend.write(self.input_mut(), images)?;
+        backend.run(Step::once(Stream::Validation, rows), |backend| self.enqueue_encoding(backend))?;
+        let columns = match self.kind() {
+            Kind::Vanilla => latent,
+            Kind::Variational => 2 * latent,
+        };
+        backend.read(self.encoded(), rows * columns)
+    }
+
+    /// What the decoder makes of `codes` `[rows, latent]`, at most a batch of them: `[rows, pixels]`, the logits or, through
+    /// [`Activation::Sigmoid`], the images.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn decode(&mut self, backend: &mut B, codes: &[f32], activation: Activation) -> Result<Vec<f32>, Error> {
+        let Dims { input, latent, .. } = self.dims();
+        let rows = codes.len() / latent;
+        backend.write(&mut self.common_mut().z, codes)?;
+        backend.run(Step::once(Stream::Sampling, rows), |backend| self.common_mut().decode(backend, activation))?;
+        backend.read(self.output(), rows * input)
+    }
+
     /// The next `rows` images and their reconstructions, `[rows, pixels]` each.
     ///
     /// # Errors
@@ -204,9 +240,10 @@ impl<B: Backend> Common<B> {
         );
     }
 
-    fn decode(&mut self, backend: &mut B) {
+    /// From the code to the logits, or through [`Activation::Sigmoid`] to the image.
+    fn decode(&mut self, backend: &mut B, activation: Activation) {
         let params = &self.parameters.values.storage;
-        self.decoder.decode(backend, params, &self.z, &mut self.decoder_hidden, &mut self.output);
+        self.decoder.decode(backend, params, &self.z, &mut self.decoder_hidden, &mut self.output, activation);
     }
 
     fn encoder_hidden(&mut self, backend: &mut B, encoder: Perceptron) {
@@ -236,20 +273,13 @@ impl<B: Backend> VanillaAE<B> {
     pub fn code(&self) -> &B::Buffer {
         &self.common.z
     }
-
-    fn encode(&mut self, backend: &mut B) {
-        let Self { encoder, common } = self;
-        common.encoder_hidden(backend, encoder.0);
-        let params = &common.parameters.values.storage;
-        backend.linear(encoder.0.last, params, &common.encoder_hidden.second, &mut common.z, Activation::Identity);
-    }
 }
 
 /// Enqueues the vanilla loss of the model's input: L = BCE(x_hat, x), summed over pixels and images, from the logits.
 ///
 /// Its gradient at the logits, sigmoid(a) - x, is left for [`Autoencoder::backward`].
 pub fn vanilla_loss<B: Backend>(backend: &mut B, model: &mut VanillaAE<B>) {
-    model.encode(backend);
+    model.enqueue_encoding(backend);
     model.common.decoder_loss(backend);
 }
 
@@ -286,11 +316,22 @@ impl<B: Backend> Autoencoder<B> for VanillaAE<B> {
     }
 
     fn reconstruct(&mut self, backend: &mut B) {
-        self.encode(backend);
-        self.common.decode(backend);
+        self.enqueue_encoding(backend);
+        self.common.decode(backend, Activation::Sigmoid);
     }
 
     fn enqueue_sampling(&mut self, _backend: &mut B) {}
+
+    fn enqueue_encoding(&mut self, backend: &mut B) {
+        let Self { encoder, common } = self;
+        common.encoder_hidden(backend, encoder.0);
+        let params = &common.parameters.values.storage;
+        backend.linear(encoder.0.last, params, &common.encoder_hidden.second, &mut common.z, Activation::Identity);
+    }
+
+    fn encoded(&self) -> &B::Buffer {
+        &self.common.z
+    }
 
     fn sample(&mut self, _backend: &mut B, _rows: usize) -> Result<Option<Vec<f32>>, Error> {
         Ok(None)
@@ -335,7 +376,7 @@ impl<B: Backend> VariationalAE<B> {
         &self.posterior
     }
 
-    fn encode(&mut self, backend: &mut B, noise: Noise) {
+    fn enqueue_posterior(&mut self, backend: &mut B, noise: Noise) {
         let Self { encoder, common, posterior, eps, .. } = self;
         common.encoder_hidden(backend, encoder.0);
         let params = &common.parameters.values.storage;
@@ -350,7 +391,7 @@ impl<B: Backend> VariationalAE<B> {
 /// z carries the gradient from the decoder to the posterior (the reparameterisation trick); KL adds its own there. Both meet in
 /// [`Backend::reparameterise_backward`].
 pub fn variational_loss<B: Backend>(backend: &mut B, model: &mut VariationalAE<B>, noise: Noise) {
-    model.encode(backend, noise);
+    model.enqueue_posterior(backend, noise);
     model.common.decoder_loss(backend);
 }
 
@@ -388,13 +429,21 @@ impl<B: Backend> Autoencoder<B> for VariationalAE<B> {
     }
 
     fn reconstruct(&mut self, backend: &mut B) {
-        self.encode(backend, Noise::Mean);
-        self.common.decode(backend);
+        self.enqueue_posterior(backend, Noise::Mean);
+        self.common.decode(backend, Activation::Sigmoid);
     }
 
     fn enqueue_sampling(&mut self, backend: &mut B) {
         backend.standard_normal(&mut self.common.z, self.common.dims.latent);
-        self.common.decode(backend);
+        self.common.decode(backend, Activation::Sigmoid);
+    }
+
+    fn enqueue_encoding(&mut self, backend: &mut B) {
+        self.enqueue_posterior(backend, Noise::Mean);
+    }
+
+    fn encoded(&self) -> &B::Buffer {
+        &self.posterior
     }
 
     fn sample(&mut self, backend: &mut B, rows: usize) -> Result<Option<Vec<f32>>, Error> {

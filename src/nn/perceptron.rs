@@ -129,17 +129,18 @@ impl Decoder {
         })
     }
 
-    /// Enqueues x_hat = sigmoid(logits) `[rows, pixels]` of the codes z `[rows, latent]`.
+    /// Enqueues the logits `[rows, pixels]` of the codes z `[rows, latent]`, or x_hat = sigmoid(logits), as `activation` says.
     pub fn decode<B: Backend>(
         &self,
         backend: &mut B,
         params: &B::Buffer,
         z: &B::Buffer,
         hidden: &mut Hidden<B::Buffer>,
-        x_hat: &mut B::Buffer,
+        out: &mut B::Buffer,
+        activation: Activation,
     ) {
         self.0.hidden(backend, params, z, hidden);
-        backend.linear(self.0.last, params, &hidden.second, x_hat, Activation::Sigmoid);
+        backend.linear(self.0.last, params, &hidden.second, out, activation);
     }
 }
 
