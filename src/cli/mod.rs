@@ -7,6 +7,8 @@ mod error;
 mod eval;
 mod kernels;
 mod options;
+mod plot;
+mod probe;
 mod sample;
 mod trained;
 mod training;
@@ -44,6 +46,10 @@ enum Command {
     Eval(eval::Eval),
     /// Draw images from the prior
     Sample(sample::Sample),
+    /// Draw what a run learnt: its latent space, the use of its units, its losses
+    Plot(plot::Plot),
+    /// Tell what the codes know about the labels
+    Probe(probe::Probe),
     /// Tell what there is to compute with, what is missing and what brings it
     Doctor(doctor::Doctor),
     /// Show, run and compare the kernels one by one, with or without a GPU
@@ -60,6 +66,8 @@ pub fn run() -> ExitCode {
         Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished).map_err(Error::from),
         Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
         Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
+        Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
+        Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished).map_err(Error::from),
     };
     match result {

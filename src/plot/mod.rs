@@ -1,4 +1,4 @@
-//! Pictures: image grids, line charts, bars, rooflines, and what a warp's load touches.
+//! Pictures: image grids, line charts, scatter plots, bars, rooflines, and what a warp's load touches.
 
 mod axis;
 pub mod bars;
@@ -7,6 +7,7 @@ pub mod grid;
 mod palette;
 mod rect;
 pub mod roofline;
+pub mod scatter;
 mod svg;
 pub mod touched;
 mod units;
