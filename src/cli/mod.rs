@@ -68,7 +68,7 @@ pub fn run() -> ExitCode {
         Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
         Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
         Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
-        Command::Eval(eval) => eval.run().map(|()| Outcome::Finished).map_err(Error::from),
+        Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
     };
     match result {
         Ok(Outcome::Finished) => ExitCode::SUCCESS,

@@ -6,7 +6,9 @@
 mod codec;
 mod codes;
 mod likelihood;
+mod measure;
 
 pub use codec::{Codec, Trained};
 pub use codes::Codes;
 pub use likelihood::{bce_of_rows, log_weights};
+pub use measure::{Measured, log_weights_of_image};
