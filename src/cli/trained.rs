@@ -100,7 +100,7 @@ impl Place {
             ..stored
         };
         config.check()?;
-        let folder = if is_run { path.to_owned() } else { path.with_extension("") };
+        let folder = if is_run { path.to_owned() } else { folder_beside(path) };
         Ok(TrainedModel { path: file, folder, config, weights })
     }
 
@@ -180,6 +180,12 @@ impl TrainedModel {
         write_atomically(&path, bytes)?;
         Ok(path)
     }
+}
+
+/// The folder for the results of a file: named after it without its extension, or with `.results` where it has none.
+fn folder_beside(file: &Path) -> PathBuf {
+    let extension = if file.extension().is_some() { "" } else { "results" };
+    file.with_extension(extension)
 }
 
 /// An error about an option or an argument.
