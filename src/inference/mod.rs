@@ -5,6 +5,7 @@
 
 mod codec;
 mod codes;
+pub mod geometry;
 mod likelihood;
 
 pub use codec::{Codec, Trained};
