@@ -1,15 +1,21 @@
 //! What a person types and sees: one file a command.
 
+mod chosen;
 mod device;
 mod display;
 mod doctor;
 mod error;
 mod eval;
+mod interpolate;
 mod kernels;
+mod manifold;
 mod options;
+mod reconstruct;
 mod sample;
+mod space;
 mod trained;
 mod training;
+mod traverse;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,6 +50,14 @@ enum Command {
     Eval(eval::Eval),
     /// Draw images from the prior
     Sample(sample::Sample),
+    /// Show test images and what the model makes of them
+    Reconstruct(reconstruct::Reconstruct),
+    /// Show the way through the latent space from one test image to another
+    Interpolate(interpolate::Interpolate),
+    /// Show what each of the most active latent units changes
+    Traverse(traverse::Traverse),
+    /// Show a plane of the latent space, decoded
+    Manifold(manifold::Manifold),
     /// Tell what there is to compute with, what is missing and what brings it
     Doctor(doctor::Doctor),
     /// Show, run and compare the kernels one by one, with or without a GPU
@@ -60,6 +74,10 @@ pub fn run() -> ExitCode {
         Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished).map_err(Error::from),
         Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
         Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
+        Command::Reconstruct(reconstruct) => reconstruct.run().map(|()| Outcome::Finished),
+        Command::Interpolate(interpolate) => interpolate.run().map(|()| Outcome::Finished),
+        Command::Traverse(traverse) => traverse.run().map(|()| Outcome::Finished),
+        Command::Manifold(manifold) => manifold.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished).map_err(Error::from),
     };
     match result {

@@ -149,6 +149,11 @@ impl TrainedModel {
         setting("model", self.path.display(), problem)
     }
 
+    /// Which model it is and its sizes: vae 784-400-400-200.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.weights.kind, self.weights.dims)
+    }
+
     /// Rows and columns of the model's images: square where they can be, else as near to it as their number of pixels allows.
     pub fn image_shape(&self) -> (usize, usize) {
         let pixels = self.weights.dims.input;

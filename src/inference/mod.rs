@@ -3,11 +3,15 @@
 //! A [`Codec`] hides which model it is and where it computes; what is computed from codes and logits is the same for all and is done
 //! here, on the processor, in f64.
 
+mod axes;
 mod codec;
 mod codes;
+mod distortion;
 pub mod geometry;
 mod likelihood;
 
+pub use axes::Axes;
 pub use codec::{Codec, Trained};
 pub use codes::Codes;
+pub use distortion::mse_of_rows;
 pub use likelihood::{bce_of_rows, log_weights};
