@@ -72,6 +72,7 @@ impl Interpolate {
         let model = self.source.open()?;
         let set = TestImages::of(&model, &self.choice)?;
         let pairs = self.pairs(&set, count)?;
+        model.check_room(count * self.steps)?;
         let path = if self.linear || model.weights.kind == Kind::Vanilla { Path::Linear } else { Path::Spherical };
         let ends = set.values(&pairs.iter().flat_map(|pair| [pair.from, pair.to]).collect::<Vec<_>>());
         let ways = self.ways(&model, path, &ends)?;

@@ -67,6 +67,7 @@ impl Manifold {
         let model = self.source.open()?;
         let latent = model.weights.dims.latent;
         let dims = self.dims(latent)?;
+        model.check_room(self.side * self.side)?;
         let set = self.set(&model, dims)?;
         let steps = normal_quantiles(self.side);
         let (space, dims, images) = model.with_codec(|codec| {
@@ -92,7 +93,7 @@ impl Manifold {
     fn dims(&self, latent: usize) -> Result<Option<[usize; 2]>, Error> {
         let Some(dims) = &self.dims else {
             return match latent {
-                1 => Err(setting("--latent-dim", 1, "leaves no plane to show; `latent traverse` shows the one unit")),
+                1 => Err(setting("latent units", 1, "leave no plane to show; `latent traverse` shows the one unit")),
                 2 => Ok(Some([0, 1])),
                 _ => Ok(None),
             };

@@ -95,6 +95,7 @@ impl Reconstruct {
         }
         let set = TestImages::of(&model, &self.choice)?;
         let chosen = self.chosen(&set)?;
+        model.check_room(chosen.len())?;
         let inputs = set.values(&chosen);
         let logits = self.logits(&model, &inputs)?;
         let outputs: Vec<f32> = logits.iter().map(|a| sigmoid(*a)).collect();

@@ -66,12 +66,12 @@ impl Space {
     /// One sentence on the plane of two units.
     pub fn describe_plane(&self, units: [usize; 2]) -> String {
         let [across, up] = units.map(|unit| match self.active {
-            Some(_) => format!("unit {unit} ({})", self.weight(unit)),
-            None => format!("unit {unit}"),
+            Some(_) => format!("{unit} ({})", self.weight(unit)),
+            None => unit.to_string(),
         });
         let scale = if self.is_vae() { "" } else { " in standard deviations from the mean" };
         let others = if self.base.len() == 2 { String::new() } else { format!("; all others are {}", self.around) };
-        format!("{across} to the right and {up} upwards{scale}, at normal quantiles{others}.")
+        format!("Unit {across} to the right and unit {up} upwards{scale}, at normal quantiles{others}.")
     }
 
     /// One sentence on how many units say anything.
@@ -90,7 +90,7 @@ impl Space {
 
 /// What is said of the units that say nothing.
 fn idle(units: usize) -> String {
-    format!(", the other {units} stay at the prior for every image and change nothing")
+    format!(", the other {units} stay near the prior for every image and change next to nothing")
 }
 
 fn middle(kind: Kind) -> String {

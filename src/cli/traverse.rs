@@ -12,16 +12,17 @@ use super::trained::{ImageChoice, Source, TrainedModel, setting};
 use crate::inference::geometry::{along, evenly};
 use crate::plot::sheet::{Row, Sheet};
 
-/// The most images in the picture.
-const MOST: usize = 10_000;
-/// Rows, if the model has as many units.
+/// Rows, if the model has as many units, and the most of them.
 const ROWS: usize = 12;
+const MOST_ROWS: usize = 200;
+/// The most images in a row.
+const MOST_STEPS: usize = 50;
 
 /// Options of `traverse`.
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "A VAE leaves most of its latent units at the prior: of 200 about 20 say something about the image, the rest \
-    change nothing. How much a unit says is its KL divergence from the prior in nats, averaged over the test images, and is \
+    change next to nothing. How much a unit says is its KL divergence from the prior in nats, averaged over the test images, and is \
     written beside its row. The AE has no prior: its units are ordered by their standard deviation over the test images, \
     which is also the unit of the range around their mean."
 )]
@@ -80,6 +81,7 @@ impl Traverse {
         let rows = self.rows(model.weights.dims.latent)?;
         let set = TestImages::of(&model, &self.choice)?;
         set.check("--image", self.image.as_slice())?;
+        model.check_room(rows * self.steps)?;
         let values = evenly(-self.range, self.range, self.steps);
         let (space, images) = model.with_codec(|codec| {
             let space = Space::of_images(codec, &set, self.image)?;
@@ -100,17 +102,15 @@ impl Traverse {
         if !(self.range > 0.0 && self.range.is_finite()) {
             return Err(setting("--range", self.range, "is not a number above 0; 3 shows nearly all of the prior"));
         }
-        if self.dims.is_some_and(|dims| !(1..=latent).contains(&dims)) {
-            let problem = format!("is not between 1 and the {latent} units of the model");
-            return Err(setting("--dims", self.dims.unwrap_or(0), problem));
+        if !(2..=MOST_STEPS).contains(&self.steps) {
+            return Err(setting("--steps", self.steps, format!("is not between 2 and {MOST_STEPS}")));
         }
-        let rows = self.dims.unwrap_or(ROWS.min(latent));
-        if self.steps < 2 || self.steps.saturating_mul(rows) > MOST {
-            return Err(setting(
-                "--steps",
-                self.steps,
-                format!("is not between 2 and {} images in a row", MOST / rows),
-            ));
+        let most = latent.min(MOST_ROWS);
+        let rows = self.dims.unwrap_or(ROWS.min(most));
+        if !(1..=most).contains(&rows) {
+            let problem =
+                format!("is not between 1 and {most}: the model has {latent} units, a picture up to {MOST_ROWS}");
+            return Err(setting("--dims", rows, problem));
         }
         Ok(rows)
     }

@@ -9,7 +9,7 @@ const SEPARATOR_GREY: u8 = 96;
 const PAIR_GAP: usize = 4;
 
 /// The largest picture drawn, in pixels of the PNG: 16384 x 16384.
-pub(super) const MAX_PIXELS: usize = 1 << 28;
+pub const MAX_PIXELS: usize = 1 << 28;
 
 /// A picture that cannot be drawn.
 #[derive(Debug, thiserror::Error)]

@@ -155,7 +155,7 @@ impl<'a> Sheet<'a> {
         for (i, word) in words.iter().enumerate() {
             let (width, middle) = (LETTER * letters(word), left + i * (self.tile().0 + self.gap) + self.tile().0 / 2);
             let from = middle.saturating_sub(width / 2);
-            if from >= free {
+            if !word.is_empty() && from >= free {
                 canvas.text((from, top), word, FontWeight::Regular, INK);
                 free = from + width + LETTER;
             }
@@ -252,4 +252,112 @@ fn lines(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    const WHITE: [u8; 3] = [255; 3];
+
+    /// (width, pixels) of a PNG.
+    fn decode(png: &[u8]) -> (usize, Vec<[u8; 3]>) {
+        let mut reader = png::Decoder::new(Cursor::new(png)).read_info().unwrap();
+        let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+        let width = reader.next_frame(&mut bytes).unwrap().width as usize;
+        (width, bytes.as_chunks::<3>().0.to_vec())
+    }
+
+    fn sheet(rows: Vec<Row<'_>>) -> Sheet<'_> {
+        Sheet { magnification: 3, rows, ..Sheet::new(String::new(), (1, 2)) }
+    }
+
+    /// The smallest rectangle, (left, top, right, bottom) with the ends included, that holds every pixel that is not white.
+    fn inked(width: usize, pixels: &[[u8; 3]]) -> (usize, usize, usize, usize) {
+        let places = || (0..pixels.len()).filter(|i| pixels[*i] != WHITE).map(|i| (i % width, i / width));
+        let (xs, ys) = (|| places().map(|place| place.0), || places().map(|place| place.1));
+        (xs().min().unwrap(), ys().min().unwrap(), xs().max().unwrap(), ys().max().unwrap())
+    }
+
+    #[test]
+    fn images_stand_side_by_side_in_their_frames() {
+        let images = [0.0, 0.2, 0.4, 0.6];
+        let mut row = Row::images(&[], &images, 2);
+        let Cells::Images(tiles) = &mut row.cells else { panic!("no images") };
+        tiles[1].frame = Some(Colour::Blue);
+        let (width, pixels) = decode(&sheet(vec![row]).png().unwrap());
+        let top = (0..pixels.len() / width).find(|y| pixels[y * width + EDGE] != WHITE).unwrap();
+        let line: Vec<[u8; 3]> = pixels[(top + 1) * width..][..30 + EDGE].to_vec();
+        let blue = Colour::Blue.rgb().bytes();
+        let want =
+            [([0; 3], 3), ([51; 3], 3), (WHITE, 1), (blue, 3), ([102; 3], 3), ([153; 3], 3), (blue, 3), (WHITE, 11)];
+        let want: Vec<[u8; 3]> = want.into_iter().flat_map(|(colour, n)| std::iter::repeat_n(colour, n)).collect();
+        assert_eq!(line[EDGE..], want);
+        let above = |x: usize| pixels[(top - 1) * width + x];
+        assert_eq!((above(EDGE), above(EDGE + 10)), (WHITE, blue));
+    }
+
+    #[test]
+    fn words_stand_in_the_middle_of_their_columns_and_labels_beside_their_rows() {
+        let images = [1.0; 6];
+        let ink = |rows| {
+            let (width, pixels) = decode(&Sheet { magnification: 20, ..sheet(rows) }.png().unwrap());
+            inked(width, &pixels)
+        };
+        let row = Row::images(&[], &images, 2);
+        // The images are white: what is inked is the words.
+        let (left, _, right, bottom) = ink(vec![Row::words("", ["".into(), "HH".into(), "".into()]), row.clone()]);
+        let middle = EDGE + 40 + 4 + 20;
+        assert!((left + right).abs_diff(2 * middle) <= 3 && right - left < 2 * LETTER, "{left} {right} {middle}");
+        let label = Row { label: vec!["HHH".into(), "H".into()], ..row };
+        let (left, top, right, own) = ink(vec![label]);
+        assert!(left >= EDGE && right < EDGE + 3 * LETTER, "{left} {right}");
+        assert!(own - top > LINE && own - top < 2 * LINE && bottom > 0, "two lines: {top} to {own}");
+    }
+
+    #[test]
+    fn a_word_without_room_is_left_out() {
+        let images = [1.0; 4];
+        let right_end = |words: [&str; 2]| {
+            let words = Row::words("", words.map(str::to_owned));
+            let (width, pixels) = decode(&sheet(vec![words, Row::images(&[], &images, 2)]).png().unwrap());
+            inked(width, &pixels).2
+        };
+        assert_eq!(right_end(["HHHHH", "HHHHH"]), right_end(["HHHHH", ""]));
+        assert!(right_end(["", "HHHHH"]) > right_end(["HHHHH", ""]));
+    }
+
+    #[test]
+    fn a_long_heading_is_broken_and_stays_in_the_picture() {
+        let images = [1.0; 2];
+        let words = "a heading of many words ".repeat(20);
+        let heading =
+            Sheet { title: words.clone(), sentences: vec![words], ..sheet(vec![Row::images(&[], &images, 2)]) };
+        let (width, pixels) = decode(&heading.png().unwrap());
+        let (left, top, right, bottom) = inked(width, &pixels);
+        assert!(left >= EDGE && right < width - EDGE && top >= EDGE, "{left} {right} of {width}, {top}");
+        assert!(bottom > 14 * LINE && bottom < pixels.len() / width - EDGE, "{bottom}");
+        assert_eq!(lines("one two three", 7), ["one two", "three"]);
+        assert_eq!(lines("longer", 3), ["longer"]);
+    }
+
+    #[test]
+    fn a_sheet_that_cannot_be_drawn_is_an_error() {
+        let images = [0.0; 6];
+        for rows in [vec![], vec![Row::images(&[], &[], 2)], vec![Row::words("a", ["b".to_owned()])]] {
+            assert!(matches!(sheet(rows).png(), Err(Error::Zero { .. })));
+        }
+        assert!(matches!(sheet(vec![Row::images(&[], &images, 4)]).png(), Err(Error::Ragged { pixels: 4, .. })));
+        let large = Sheet { magnification: 20_000, ..sheet(vec![Row::images(&[], &images, 2)]) };
+        assert!(matches!(large.png(), Err(Error::TooLarge { images: 3, .. })));
+    }
+
+    #[test]
+    fn images_are_magnified_until_they_are_easy_on_the_eye() {
+        let magnification = |shape| Sheet::new(String::new(), shape).magnification;
+        assert_eq!([(28, 28), (4, 5), (100, 3), (1, 787)].map(magnification), [2, 11, 1, 1]);
+    }
 }
