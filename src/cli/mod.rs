@@ -1,17 +1,23 @@
 //! What a person types and sees: one file a command.
 
+mod chosen;
 mod device;
 mod display;
 mod doctor;
 mod error;
 mod eval;
+mod interpolate;
 mod kernels;
+mod manifold;
 mod options;
 mod plot;
 mod probe;
+mod reconstruct;
 mod sample;
+mod space;
 mod trained;
 mod training;
+mod traverse;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -50,6 +56,14 @@ enum Command {
     Plot(plot::Plot),
     /// Tell what the codes know about the labels
     Probe(probe::Probe),
+    /// Show test images and what the model makes of them
+    Reconstruct(reconstruct::Reconstruct),
+    /// Show the way through the latent space from one test image to another
+    Interpolate(interpolate::Interpolate),
+    /// Show what each of the most active latent units changes
+    Traverse(traverse::Traverse),
+    /// Show a plane of the latent space, decoded
+    Manifold(manifold::Manifold),
     /// Tell what there is to compute with, what is missing and what brings it
     Doctor(doctor::Doctor),
     /// Show, run and compare the kernels one by one, with or without a GPU
@@ -69,6 +83,10 @@ pub fn run() -> ExitCode {
         Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
         Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
+        Command::Reconstruct(reconstruct) => reconstruct.run().map(|()| Outcome::Finished),
+        Command::Interpolate(interpolate) => interpolate.run().map(|()| Outcome::Finished),
+        Command::Traverse(traverse) => traverse.run().map(|()| Outcome::Finished),
+        Command::Manifold(manifold) => manifold.run().map(|()| Outcome::Finished),
     };
     match result {
         Ok(Outcome::Finished) => ExitCode::SUCCESS,
