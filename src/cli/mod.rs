@@ -1,5 +1,6 @@
 //! What a person types and sees: one file a command.
 
+mod anomaly;
 mod chosen;
 mod device;
 mod display;
@@ -52,6 +53,8 @@ enum Command {
     Eval(eval::Eval),
     /// Draw images from the prior
     Sample(sample::Sample),
+    /// Find images of a kind that a model was not trained on
+    Anomaly(anomaly::Anomaly),
     /// Draw what a run learnt: its latent space, the use of its units, its losses
     Plot(plot::Plot),
     /// Tell what the codes know about the labels
@@ -80,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished).map_err(Error::from),
         Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
         Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
+        Command::Anomaly(anomaly) => anomaly.run(&stop_on_signal()),
         Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
         Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use super::trained::{self, ImageChoice};
 use crate::backend::Precision;
 use crate::data::{Binarize, Corruption, DatasetName};
 use crate::nn::Kind;
@@ -134,6 +135,27 @@ const CHANGEABLE: [&str; 8] =
     ["epochs", "validate_every", "checkpoint_every", "patience", "tensorboard", "data_dir", "device", "threads"];
 
 impl Training {
+    /// The same without the images of `label`.
+    pub fn holding_out(&self, label: u8) -> Self {
+        Self { settings: Settings { holdout_class: Some(label), ..self.settings.clone() }, place: self.place.clone() }
+    }
+
+    /// The label whose images are not trained on.
+    pub fn holdout_class(&self) -> Option<u8> {
+        self.settings.holdout_class
+    }
+
+    /// Where a trained model is to be used.
+    pub fn place_of_use(&self, json: bool) -> trained::Place {
+        let Settings { seed, device, precision, threads, .. } = self.settings;
+        trained::Place { seed, device, precision, threads, json }
+    }
+
+    /// On which images it is to be used.
+    pub fn image_choice(&self) -> ImageChoice {
+        ImageChoice { dataset: self.settings.dataset, data_dir: self.settings.data_dir.clone() }
+    }
+
     /// The settings of a new run.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::device::{OnBackend, with_backend};
 use super::display::{Display, line};
 use super::options::{Both, Place, Training};
 use crate::backend::Backend;
-use crate::data::{Dataset, Images, Split};
+use crate::data::Dataset;
 use crate::nn::{Autoencoder, Dims, Kind, MemoryPlan, VanillaAE, VariationalAE, Weights};
 use crate::train::{
     Checkpoint, Config, DeviceImages, Environment, Error, Outcome, Progress, Run, Session, is_over, train,
@@ -69,6 +69,21 @@ pub fn both(options: &Both, stop: &AtomicBool) -> Result<Outcome, Error> {
     Ok(Outcome::Finished)
 }
 
+/// Trains a VAE without the images of `label` in the folder `name` of `parent`; goes on where that was begun, and does nothing where
+/// it is done.
+pub fn held_out(options: &Training, label: u8, parent: &Path, name: &str, stop: &AtomicBool) -> Result<Outcome, Error> {
+    let (options, kind, dir) = (options.holding_out(label), Kind::Variational, parent.join(name));
+    let plan = if !dir.exists() {
+        Plan::fresh(options.resolve(kind)?)?
+    } else if is_finished(&options, kind, &dir)? {
+        return Ok(Outcome::Finished);
+    } else {
+        Plan::resumed(&options, kind, &dir)?
+    };
+    let new_dir = || Run::new_dir(parent, Some(name), "");
+    plan.carry_out(new_dir, &options.place, stop, None).map(|(outcome, _)| outcome)
+}
+
 /// Whether the run in `dir` has done all epochs that are asked for.
 fn is_finished(options: &Training, kind: Kind, dir: &Path) -> Result<bool, Error> {
     let config = options.resolve_resumed(kind, dir)?;
@@ -105,7 +120,12 @@ impl Plan {
     /// Holds out the images to validate on, and checks what depends on how many are left.
     fn split_and_check(mut self) -> Result<Self, Error> {
         if let Some(label) = self.config.holdout_class {
-            self.data.train = without_label(&self.data.train, label)?;
+            let others = self.data.train.without_label(label);
+            if others.labels.len() == self.data.train.labels.len() || others.labels.is_empty() {
+                let problem = "is not one of several labels of the training images; MNIST's are 0 to 9".to_owned();
+                return Err(Error::Setting { setting: "--holdout-class", value: label.to_string(), problem });
+            }
+            self.data.train = others;
         }
         let held_out = (self.data.train.images.len() as f64 * self.config.val_split).round() as usize;
         if held_out > 0 {
@@ -151,18 +171,6 @@ impl Plan {
         let config = self.config.clone();
         with_backend(&config, Task { plan: self, place, stop, initial, new_dir })
     }
-}
-
-/// The images of all labels but `label`.
-fn without_label(split: &Split, label: u8) -> Result<Split, Error> {
-    let kept: Vec<usize> = (0..split.labels.len()).filter(|i| split.labels[*i] != label).collect();
-    if kept.len() == split.labels.len() || kept.is_empty() {
-        let problem = "is not one of several labels of the training images; MNIST's are 0 to 9".to_owned();
-        return Err(Error::Setting { setting: "--holdout-class", value: label.to_string(), problem });
-    }
-    let pixels = kept.iter().flat_map(|i| split.images.image(*i)).copied().collect();
-    let images = Images::new(split.images.rows(), split.images.columns(), pixels);
-    Ok(Split { images, labels: kept.iter().map(|i| split.labels[*i]).collect() })
 }
 
 /// The largest number from 1 to below `end` for which `holds` does, where it holds up to some number and for none above.

@@ -3,6 +3,7 @@
 //! A [`Codec`] hides which model it is and where it computes; what is computed from codes and logits is the same for all and is done
 //! here, on the processor, in f64.
 
+mod anomaly;
 mod axes;
 mod codec;
 mod codes;
@@ -11,6 +12,7 @@ pub mod geometry;
 mod likelihood;
 mod measure;
 
+pub use anomaly::{Score, anomaly_scores};
 pub use axes::Axes;
 pub use codec::{Codec, Trained};
 pub use codes::Codes;
