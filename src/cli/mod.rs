@@ -5,6 +5,7 @@ mod chosen;
 mod device;
 mod display;
 mod doctor;
+mod encode;
 mod error;
 mod eval;
 mod interpolate;
@@ -55,6 +56,10 @@ enum Command {
     Sample(sample::Sample),
     /// Find images of a kind that a model was not trained on
     Anomaly(anomaly::Anomaly),
+    /// Turn images into codes: of a set, or of one's own
+    Encode(encode::Encode),
+    /// Turn codes into images
+    Decode(encode::Decode),
     /// Draw what a run learnt: its latent space, the use of its units, its losses
     Plot(plot::Plot),
     /// Tell what the codes know about the labels
@@ -84,6 +89,8 @@ pub fn run() -> ExitCode {
         Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
         Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
         Command::Anomaly(anomaly) => anomaly.run(&stop_on_signal()),
+        Command::Encode(encode) => encode.run().map(|()| Outcome::Finished),
+        Command::Decode(decode) => decode.run().map(|()| Outcome::Finished),
         Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
         Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
