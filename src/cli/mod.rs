@@ -8,6 +8,7 @@ mod doctor;
 mod encode;
 mod error;
 mod eval;
+mod export;
 mod interpolate;
 mod kernels;
 mod manifold;
@@ -60,6 +61,8 @@ enum Command {
     Encode(encode::Encode),
     /// Turn codes into images
     Decode(encode::Decode),
+    /// Write the model for other programs: ONNX, safetensors
+    Export(export::Export),
     /// Draw what a run learnt: its latent space, the use of its units, its losses
     Plot(plot::Plot),
     /// Tell what the codes know about the labels
@@ -91,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Anomaly(anomaly) => anomaly.run(&stop_on_signal()),
         Command::Encode(encode) => encode.run().map(|()| Outcome::Finished),
         Command::Decode(decode) => decode.run().map(|()| Outcome::Finished),
+        Command::Export(export) => export.run().map(|()| Outcome::Finished),
         Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
         Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
