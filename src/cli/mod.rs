@@ -7,6 +7,8 @@ mod error;
 mod eval;
 mod kernels;
 mod options;
+mod plot;
+mod runs;
 mod sample;
 mod trained;
 mod training;
@@ -44,6 +46,8 @@ enum Command {
     Eval(eval::Eval),
     /// Draw images from the prior
     Sample(sample::Sample),
+    /// Draw charts of trained runs
+    Plot(plot::Plot),
     /// Tell what there is to compute with, what is missing and what brings it
     Doctor(doctor::Doctor),
     /// Show, run and compare the kernels one by one, with or without a GPU
@@ -60,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished).map_err(Error::from),
         Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
         Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
+        Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished).map_err(Error::from),
     };
     match result {

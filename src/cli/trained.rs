@@ -106,11 +106,7 @@ impl Place {
 
     /// Prints `report` as JSON if that was asked for, else `text`.
     pub fn answer(&self, report: &impl Serialize, text: &str) {
-        if self.json {
-            display::line(&serde_json::to_string(report).expect("a report is plain numbers and texts"));
-        } else {
-            display::line(text);
-        }
+        answer(self.json, report, text);
     }
 }
 
@@ -179,6 +175,15 @@ impl TrainedModel {
         };
         write_atomically(&path, bytes)?;
         Ok(path)
+    }
+}
+
+/// Prints `report` as JSON, or `text`.
+pub fn answer(json: bool, report: &impl Serialize, text: &str) {
+    if json {
+        display::line(&serde_json::to_string(report).expect("a report is plain numbers and texts"));
+    } else {
+        display::line(text);
     }
 }
 

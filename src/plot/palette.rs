@@ -47,7 +47,7 @@ pub enum Colour {
 
 impl Colour {
     /// The order in which series without a colour of their own take theirs.
-    pub(super) const ORDER: [Self; 7] =
+    pub const ORDER: [Self; 7] =
         [Self::Blue, Self::Vermilion, Self::Green, Self::Purple, Self::Orange, Self::SkyBlue, Self::Black];
 
     pub(super) const fn rgb(self) -> Rgb {
