@@ -1,5 +1,6 @@
 //! What a person types and sees: one file a command.
 
+mod compare;
 mod device;
 mod display;
 mod doctor;
@@ -48,6 +49,8 @@ enum Command {
     Sample(sample::Sample),
     /// Draw charts of trained runs
     Plot(plot::Plot),
+    /// Compare runs: settings, figures, curves and pictures side by side, in a table and in a page
+    Compare(compare::Compare),
     /// Tell what there is to compute with, what is missing and what brings it
     Doctor(doctor::Doctor),
     /// Show, run and compare the kernels one by one, with or without a GPU
@@ -65,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
         Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
         Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
+        Command::Compare(compare) => compare.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished).map_err(Error::from),
     };
     match result {

@@ -52,11 +52,11 @@ pub fn folder(paths: &[PathBuf]) -> PathBuf {
     match paths {
         [run] if run.is_dir() => run.clone(),
         [first, rest @ ..] if rest.iter().all(|path| parent(path) == parent(first)) => {
-            // As it was typed, where that can be said: shorter to read than the whole path.
-            let typed = first.parent().filter(|folder| !folder.as_os_str().is_empty() && first.file_name().is_some());
-            typed.map(Path::to_owned).or_else(|| parent(first)).unwrap_or_else(|| PathBuf::from("."))
+            // As it was typed, where it ends in a name: shorter to read than the whole path.
+            let typed = first.parent().filter(|_| first.file_name().is_some()).map(Path::to_owned);
+            typed.or_else(|| parent(first)).unwrap_or_default()
         }
-        _ => PathBuf::from("."),
+        _ => PathBuf::new(),
     }
 }
 

@@ -62,3 +62,9 @@ impl Colour {
         }
     }
 }
+
+impl std::fmt::Display for Colour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.rgb().fmt(f)
+    }
+}

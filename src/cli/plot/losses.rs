@@ -96,7 +96,8 @@ impl Quantity {
         }
     }
 
-    fn title(self) -> &'static str {
+    /// Its name at the head of a chart.
+    pub fn title(self) -> &'static str {
         match self {
             Self::Loss => "Loss",
             Self::Bce | Self::Kl => self.name(),
