@@ -15,5 +15,6 @@ pub mod math;
 pub mod nn;
 pub mod noise;
 pub mod plot;
+pub mod stats;
 pub mod tensor;
 pub mod train;

@@ -37,6 +37,12 @@ impl Backend for Accountant {
     fn set_order(&mut self, (): &mut (), _: &[u32], _: usize) -> Result<(), Error> {
         unreachable!()
     }
+    fn replace_pixels(&mut self, (): &mut (), _: &[u8]) -> Result<(), Error> {
+        unreachable!()
+    }
+    fn set_targets(&mut self, (): &mut (), _: &[u8]) -> Result<(), Error> {
+        unreachable!()
+    }
     fn set_hyperparameters(&mut self, _: Hyperparameters) {}
     fn set_step(&mut self, _: Stream, _: u64) {}
     fn step(&self, _: Stream) -> u64 {
@@ -56,6 +62,7 @@ impl Backend for Accountant {
         unreachable!()
     }
     fn gather(&mut self, (): &mut (), (): &mut ()) {}
+    fn gather_target(&mut self, (): &mut (), (): &mut ()) {}
     fn standard_normal(&mut self, (): &mut (), _: usize) {}
     fn linear(&mut self, _: Linear, (): &(), (): &(), (): &mut (), _: Activation) {}
     fn linear_bce(&mut self, _: Linear, (): &(), (): &(), (): &(), (): &mut ()) {}

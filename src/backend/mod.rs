@@ -286,6 +286,18 @@ pub trait Backend: 'static {
     /// Out of memory.
     fn load_images(&mut self, pixels: Vec<u8>, pixels_per_image: usize) -> Result<Self::Images, Error>;
 
+    /// Replaces the pixels of `images` by as many others, in place: recorded steps go on with them.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn replace_pixels(&mut self, images: &mut Self::Images, pixels: &[u8]) -> Result<(), Error>;
+
+    /// Gives each of `images` a target of its own, which [`Backend::gather_target`] then takes; in place where they had some.
+    ///
+    /// # Errors
+    /// Out of memory, or the device failed.
+    fn set_targets(&mut self, images: &mut Self::Images, pixels: &[u8]) -> Result<(), Error>;
+
     /// Sets the order of the images (a list of their indices) and the place in it from which the next batch is taken.
     ///
     /// # Errors
@@ -340,6 +352,10 @@ pub trait Backend: 'static {
 
     /// batch `[rows, pixels]` = the next images in order, bytes divided by 255. Counts them in [`Sums::images`].
     fn gather(&mut self, images: &mut Self::Images, batch: &mut Self::Buffer);
+
+    /// batch `[rows, pixels]` = the targets of the images that [`Backend::gather`] takes next in this step; the images themselves
+    /// where they have none. Counts nothing.
+    fn gather_target(&mut self, images: &mut Self::Images, batch: &mut Self::Buffer);
 
     /// out `[rows, columns]` = standard normals at the step's address.
     fn standard_normal(&mut self, out: &mut Self::Buffer, columns: usize);

@@ -1,7 +1,7 @@
 //! Why a command failed.
 
-use crate::plot::{bars, grid, roofline};
-use crate::{backend, files, lab, train};
+use crate::plot::{bars, curves, grid, roofline, scatter};
+use crate::{backend, files, lab, stats, train};
 
 /// Why a command failed; its message ends with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,15 @@ pub enum Error {
     /// The device.
     #[error(transparent)]
     Backend(#[from] backend::Error),
+    /// A statistic that cannot be computed.
+    #[error(transparent)]
+    Stats(#[from] stats::Error),
+    /// Curves that cannot be drawn.
+    #[error(transparent)]
+    Curves(#[from] curves::Error),
+    /// Points that cannot be drawn.
+    #[error(transparent)]
+    Scatter(#[from] scatter::Error),
     /// Images that cannot be drawn.
     #[error(transparent)]
     Grid(#[from] grid::Error),
@@ -42,7 +51,9 @@ impl Error {
             Self::Run(error) => error.is_input_fault(),
             Self::Backend(error) => error.is_input_fault(),
             Self::Lab(error) => error.is_input_fault(),
-            Self::Softcuda(_) | Self::File(_) | Self::Grid(_) => true,
+            Self::Softcuda(_) | Self::File(_) | Self::Grid(_) | Self::Stats(_) | Self::Curves(_) | Self::Scatter(_) => {
+                true
+            }
             Self::Bars(_) | Self::Roofline(_) | Self::Findings(_) => false,
         }
     }

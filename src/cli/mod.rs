@@ -1,18 +1,26 @@
 //! What a person types and sees: one file a command.
 
+mod anomaly;
+mod chosen;
 mod compare;
 mod device;
 mod display;
 mod doctor;
 mod error;
 mod eval;
+mod interpolate;
 mod kernels;
+mod manifold;
 mod options;
 mod plot;
+mod probe;
+mod reconstruct;
 mod runs;
 mod sample;
+mod space;
 mod trained;
 mod training;
+mod traverse;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -47,10 +55,22 @@ enum Command {
     Eval(eval::Eval),
     /// Draw images from the prior
     Sample(sample::Sample),
-    /// Draw charts of trained runs
+    /// Find images of a kind that a model was not trained on
+    Anomaly(anomaly::Anomaly),
+    /// Draw what a run learnt: its latent space, the use of its units, its losses
     Plot(plot::Plot),
+    /// Tell what the codes know about the labels
+    Probe(probe::Probe),
     /// Compare runs: settings, figures, curves and pictures side by side, in a table and in a page
     Compare(compare::Compare),
+    /// Show test images and what the model makes of them
+    Reconstruct(reconstruct::Reconstruct),
+    /// Show the way through the latent space from one test image to another
+    Interpolate(interpolate::Interpolate),
+    /// Show what each of the most active latent units changes
+    Traverse(traverse::Traverse),
+    /// Show a plane of the latent space, decoded
+    Manifold(manifold::Manifold),
     /// Tell what there is to compute with, what is missing and what brings it
     Doctor(doctor::Doctor),
     /// Show, run and compare the kernels one by one, with or without a GPU
@@ -67,9 +87,15 @@ pub fn run() -> ExitCode {
         Command::Doctor(doctor) => doctor.run().map(|()| Outcome::Finished).map_err(Error::from),
         Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
         Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
+        Command::Anomaly(anomaly) => anomaly.run(&stop_on_signal()),
         Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
+        Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
         Command::Compare(compare) => compare.run().map(|()| Outcome::Finished),
-        Command::Eval(eval) => eval.run().map(|()| Outcome::Finished).map_err(Error::from),
+        Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
+        Command::Reconstruct(reconstruct) => reconstruct.run().map(|()| Outcome::Finished),
+        Command::Interpolate(interpolate) => interpolate.run().map(|()| Outcome::Finished),
+        Command::Traverse(traverse) => traverse.run().map(|()| Outcome::Finished),
+        Command::Manifold(manifold) => manifold.run().map(|()| Outcome::Finished),
     };
     match result {
         Ok(Outcome::Finished) => ExitCode::SUCCESS,

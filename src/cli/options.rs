@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
+use super::trained::{self, ImageChoice};
 use crate::backend::Precision;
-use crate::data::DatasetName;
+use crate::data::{Binarize, Corruption, DatasetName};
 use crate::nn::Kind;
-use crate::train::{Config, Device, Error};
+use crate::train::{Config, Device, Error, Schedule};
 
 /// Settings that may come from the command line or from a file, each of them or not.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -31,6 +32,12 @@ pub struct Settings {
     /// Adam's step size [default: 0.001]
     #[arg(long, allow_negative_numbers = true)]
     lr: Option<f64>,
+    /// How the step size goes over the epochs [default: constant]
+    #[arg(long, value_enum, value_name = "SCHEDULE")]
+    lr_schedule: Option<Schedule>,
+    /// Share of the step size that a schedule leaves in the last epoch [default: 0.01]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    lr_final: Option<f64>,
     /// Units of each hidden layer [default: 400]
     #[arg(long, value_name = "N")]
     hidden_dim: Option<usize>,
@@ -43,6 +50,15 @@ pub struct Settings {
     /// Let that weight rise over this many epochs; epoch e has e / EPOCHS of it [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     kl_warmup: Option<u32>,
+    /// Make pixels black or white: at the middle, or anew each epoch with their brightness as probability [default: none]
+    #[arg(long, value_enum, value_name = "HOW")]
+    binarize: Option<Binarize>,
+    /// Put noise on the inputs, anew each epoch, and learn to take it away: gaussian:0.3, mask:0.5, salt:0.1
+    #[arg(long, value_name = "NOISE")]
+    corrupt: Option<Corruption>,
+    /// Do not train on the images of this label
+    #[arg(long, value_name = "LABEL")]
+    holdout_class: Option<u8>,
     /// Hold out this share of the training images and validate on it, not on the test images [default: 0]
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     val_split: Option<f64>,
@@ -52,6 +68,12 @@ pub struct Settings {
     /// Epochs between checkpoints; the last epoch always leaves one [default: 5]
     #[arg(long, value_name = "EPOCHS")]
     checkpoint_every: Option<u32>,
+    /// End after this many validations without a better loss; 0: never early [default: 0]
+    #[arg(long, value_name = "N")]
+    patience: Option<u32>,
+    /// Leave event files for TensorBoard in the run's folder
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    tensorboard: Option<bool>,
     /// Seed of all random numbers [default: 1]
     #[arg(long)]
     seed: Option<u64>,
@@ -109,9 +131,31 @@ pub struct Both {
 }
 
 /// Settings that a resumed run may change: those that its results do not depend on, and how far it goes.
-const CHANGEABLE: [&str; 6] = ["epochs", "validate_every", "checkpoint_every", "data_dir", "device", "threads"];
+const CHANGEABLE: [&str; 8] =
+    ["epochs", "validate_every", "checkpoint_every", "patience", "tensorboard", "data_dir", "device", "threads"];
 
 impl Training {
+    /// The same without the images of `label`.
+    pub fn holding_out(&self, label: u8) -> Self {
+        Self { settings: Settings { holdout_class: Some(label), ..self.settings.clone() }, place: self.place.clone() }
+    }
+
+    /// The label whose images are not trained on.
+    pub fn holdout_class(&self) -> Option<u8> {
+        self.settings.holdout_class
+    }
+
+    /// Where a trained model is to be used.
+    pub fn place_of_use(&self, json: bool) -> trained::Place {
+        let Settings { seed, device, precision, threads, .. } = self.settings;
+        trained::Place { seed, device, precision, threads, json }
+    }
+
+    /// On which images it is to be used.
+    pub fn image_choice(&self) -> ImageChoice {
+        ImageChoice { dataset: self.settings.dataset, data_dir: self.settings.data_dir.clone() }
+    }
+
     /// The settings of a new run.
     ///
     /// # Errors
@@ -157,7 +201,15 @@ impl Training {
         let (Ok(old), Ok(new)) = (table(&stored), table(&config)) else { return Ok(config) };
         let changed =
             new.iter().find(|(key, value)| !CHANGEABLE.contains(&key.as_str()) && old.get(*key) != Some(value));
+        let scheduled = config.lr_schedule != Schedule::Constant && config.epochs != stored.epochs;
         match changed {
+            None if scheduled => {
+                let problem = format!(
+                    "the learning rate was to fall over {} epochs, so their number cannot become {}; start a new run",
+                    stored.epochs, config.epochs
+                );
+                Err(Error::Resume { path, problem })
+            }
             None => Ok(config),
             Some((key, value)) => {
                 let was = old.get(key).map_or_else(|| "unset".to_owned(), ToString::to_string);
@@ -180,13 +232,20 @@ impl Settings {
             epochs: own.epochs.unwrap_or(base.epochs),
             batch_size: own.batch_size.unwrap_or(base.batch_size),
             lr: own.lr.unwrap_or(base.lr),
+            lr_schedule: own.lr_schedule.unwrap_or(base.lr_schedule),
+            lr_final: own.lr_final.unwrap_or(base.lr_final),
             hidden_dim: own.hidden_dim.unwrap_or(base.hidden_dim),
             latent_dim: own.latent_dim.unwrap_or(base.latent_dim),
             beta: own.beta.unwrap_or(base.beta),
             kl_warmup: own.kl_warmup.unwrap_or(base.kl_warmup),
+            binarize: own.binarize.unwrap_or(base.binarize),
+            corrupt: own.corrupt.or(base.corrupt),
+            holdout_class: own.holdout_class.or(base.holdout_class),
             val_split: own.val_split.unwrap_or(base.val_split),
             validate_every: own.validate_every.unwrap_or(base.validate_every),
             checkpoint_every: own.checkpoint_every.unwrap_or(base.checkpoint_every),
+            patience: own.patience.unwrap_or(base.patience),
+            tensorboard: own.tensorboard.unwrap_or(base.tensorboard),
             seed: own.seed.unwrap_or(base.seed),
             device: own.device.unwrap_or(base.device),
             precision: own.precision.unwrap_or(base.precision),

@@ -15,6 +15,7 @@ use crate::data::{Dataset, DatasetName};
 use crate::files::write_atomically;
 use crate::inference::{Codec, Trained};
 use crate::nn::{Kind, Weights};
+use crate::plot::grid;
 use crate::train::{self, Config, Device, read_model};
 
 /// Which model, and where to compute.
@@ -100,7 +101,7 @@ impl Place {
             ..stored
         };
         config.check()?;
-        let folder = if is_run { path.to_owned() } else { path.with_extension("") };
+        let folder = if is_run { path.to_owned() } else { folder_beside(path) };
         Ok(TrainedModel { path: file, folder, config, weights })
     }
 
@@ -145,11 +146,27 @@ impl TrainedModel {
         setting("model", self.path.display(), problem)
     }
 
+    /// Which model it is and its sizes: vae 784-400-400-200.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.weights.kind, self.weights.dims)
+    }
+
     /// Rows and columns of the model's images: square where they can be, else as near to it as their number of pixels allows.
     pub fn image_shape(&self) -> (usize, usize) {
         let pixels = self.weights.dims.input;
         let rows = (1..=pixels.isqrt()).rev().find(|rows| pixels.is_multiple_of(*rows)).unwrap_or(1);
         (rows, pixels / rows)
+    }
+
+    /// That `images` of the model's size are no more than a picture has room for, before they are computed.
+    ///
+    /// # Errors
+    /// They are more.
+    pub fn check_room(&self, images: usize) -> Result<(), Error> {
+        match images.checked_mul(self.weights.dims.input) {
+            Some(pixels) if pixels <= grid::MAX_PIXELS => Ok(()),
+            _ => Err(grid::Error::TooLarge { images, magnification: 1 }.into()),
+        }
     }
 
     /// Does `work` with the model on the device of the settings.
@@ -176,6 +193,12 @@ impl TrainedModel {
         write_atomically(&path, bytes)?;
         Ok(path)
     }
+}
+
+/// The folder for the results of a file: named after it without its extension, or with `.results` where it has none.
+fn folder_beside(file: &Path) -> PathBuf {
+    let extension = if file.extension().is_some() { "" } else { "results" };
+    file.with_extension(extension)
 }
 
 /// Prints `report` as JSON, or `text`.

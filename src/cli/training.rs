@@ -9,7 +9,9 @@ use super::options::{Both, Place, Training};
 use crate::backend::Backend;
 use crate::data::Dataset;
 use crate::nn::{Autoencoder, Dims, Kind, MemoryPlan, VanillaAE, VariationalAE, Weights};
-use crate::train::{Checkpoint, Config, DeviceImages, Environment, Error, Outcome, Progress, Run, Session, train};
+use crate::train::{
+    Checkpoint, Config, DeviceImages, Environment, Error, Outcome, Progress, Run, Session, is_over, train,
+};
 
 /// Trains one model.
 pub fn one(kind: Kind, options: &Training, stop: &AtomicBool) -> Result<Outcome, Error> {
@@ -67,10 +69,25 @@ pub fn both(options: &Both, stop: &AtomicBool) -> Result<Outcome, Error> {
     Ok(Outcome::Finished)
 }
 
+/// Trains a VAE without the images of `label` in the folder `name` of `parent`; goes on where that was begun, and does nothing where
+/// it is done.
+pub fn held_out(options: &Training, label: u8, parent: &Path, name: &str, stop: &AtomicBool) -> Result<Outcome, Error> {
+    let (options, kind, dir) = (options.holding_out(label), Kind::Variational, parent.join(name));
+    let plan = if !dir.exists() {
+        Plan::fresh(options.resolve(kind)?)?
+    } else if is_finished(&options, kind, &dir)? {
+        return Ok(Outcome::Finished);
+    } else {
+        Plan::resumed(&options, kind, &dir)?
+    };
+    let new_dir = || Run::new_dir(parent, Some(name), "");
+    plan.carry_out(new_dir, &options.place, stop, None).map(|(outcome, _)| outcome)
+}
+
 /// Whether the run in `dir` has done all epochs that are asked for.
 fn is_finished(options: &Training, kind: Kind, dir: &Path) -> Result<bool, Error> {
     let config = options.resolve_resumed(kind, dir)?;
-    Ok(Checkpoint::read(&Run::last_checkpoint(dir))?.progress.epochs >= config.epochs)
+    Ok(is_over(&config, &Checkpoint::read(&Run::last_checkpoint(dir))?.progress))
 }
 
 /// What is to be trained, on what, and from where on.
@@ -102,6 +119,14 @@ impl Plan {
 
     /// Holds out the images to validate on, and checks what depends on how many are left.
     fn split_and_check(mut self) -> Result<Self, Error> {
+        if let Some(label) = self.config.holdout_class {
+            let others = self.data.train.without_label(label);
+            if others.labels.len() == self.data.train.labels.len() || others.labels.is_empty() {
+                let problem = "is not one of several labels of the training images; MNIST's are 0 to 9".to_owned();
+                return Err(Error::Setting { setting: "--holdout-class", value: label.to_string(), problem });
+            }
+            self.data.train = others;
+        }
         let held_out = (self.data.train.images.len() as f64 * self.config.val_split).round() as usize;
         if held_out > 0 {
             self.data.test = self.data.train.split_off(held_out)?;
@@ -118,7 +143,8 @@ impl Plan {
     /// What the run keeps on its device with batches of `rows` images.
     fn memory_plan<B: Backend>(&self, backend: &B, rows: usize) -> MemoryPlan {
         let images = self.data.train.images.len() + self.data.test.images.len();
-        MemoryPlan::of_run(backend, self.config.model, self.dims(), rows, images)
+        let plan = MemoryPlan::of_run(backend, self.config.model, self.dims(), rows, images);
+        if self.config.corrupt.is_some() { plan.with_targets(self.dims(), rows, images) } else { plan }
     }
 
     /// Checks that all of it fits there.
@@ -225,8 +251,13 @@ impl<F: FnOnce() -> Result<PathBuf, Error>> Task<'_, F> {
             backend.write(&mut model.parameters_mut().values.storage, &weights.values)?;
         }
         let pixels = data.train.images.pixels_per_image();
-        let mut images = DeviceImages::new(backend, data.train.images.into_pixels(), pixels)?;
-        let mut validation = DeviceImages::new(backend, data.test.images.into_pixels(), pixels)?;
+        let preparation = config.preparation();
+        if preparation.corrupt.is_some() {
+            model.common_mut().add_targets(backend)?;
+        }
+        let train_pixels = data.train.images.into_pixels();
+        let mut images = DeviceImages::prepared_each_epoch(backend, train_pixels, pixels, preparation)?;
+        let mut validation = DeviceImages::prepared(backend, data.test.images.pixels(), pixels, preparation)?;
         for rows in images.batches(config.batch_size).into_iter().chain(validation.batches(config.batch_size)) {
             model.prepare(backend, &mut images.images, rows)?;
         }
@@ -238,6 +269,9 @@ impl<F: FnOnce() -> Result<PathBuf, Error>> Task<'_, F> {
             None => (Run::begin(new_dir()?)?, Progress::default()),
         };
         run.write_config(&config)?;
+        if config.tensorboard {
+            run.leave_events()?;
+        }
         run.write_environment(&Environment::here(&backend.describe(), &data.digest))?;
         let mut display = Display::new(&config, &run, place.no_progress);
         display.begins(model.dims(), images.count, validation.count, &backend.describe());

@@ -126,6 +126,14 @@ pub struct Split {
 }
 
 impl Split {
+    /// The images of all labels but `label`.
+    pub fn without_label(&self, label: u8) -> Self {
+        let kept: Vec<usize> = (0..self.labels.len()).filter(|i| self.labels[*i] != label).collect();
+        let pixels = kept.iter().flat_map(|i| self.images.image(*i)).copied().collect();
+        let images = Images::new(self.images.rows, self.images.columns, pixels);
+        Self { images, labels: kept.iter().map(|i| self.labels[*i]).collect() }
+    }
+
     /// Takes away the last `count` images and their labels and returns them: a validation part that is never trained on.
     ///
     /// # Errors
@@ -192,6 +200,16 @@ mod tests {
             assert_eq!([kept.images.pixels(), held.images.pixels()].concat(), whole.images.pixels());
             assert_eq!([kept.labels, held.labels].concat(), whole.labels);
         }
+    }
+
+    #[test]
+    fn without_a_label_the_others_keep_their_order() {
+        let whole = ramp(30);
+        let others = whole.without_label(4);
+        assert_eq!(others.labels.iter().map(|label| usize::from(*label)).sum::<usize>(), 3 * (45 - 4));
+        let kept = (0..30).filter(|i| i % 10 != 4).flat_map(|i| whole.images.image(i).to_vec());
+        assert!(kept.eq(others.images.pixels().iter().copied()));
+        assert_eq!(whole.without_label(77), whole);
     }
 
     #[test]

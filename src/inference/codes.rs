@@ -79,10 +79,16 @@ impl Codes {
         column_means(&self.kl(), self.latent)
     }
 
+    /// The mean of each unit's code over the images.
+    pub fn mean_of_units(&self) -> Vec<f64> {
+        let values: Vec<f64> = self.mean.iter().map(|m| f64::from(*m)).collect();
+        column_means(&values, self.latent)
+    }
+
     /// The variance of each unit's code over the images.
     pub fn variance_of_units(&self) -> Vec<f64> {
         let values: Vec<f64> = self.mean.iter().map(|m| f64::from(*m)).collect();
-        let means = column_means(&values, self.latent);
+        let means = self.mean_of_units();
         let deviations: Vec<f64> = values
             .chunks_exact(self.latent)
             .flat_map(|row| row.iter().zip(&means).map(|(m, mean)| (m - mean).powi(2)))

@@ -86,7 +86,7 @@ pub trait Autoencoder<B: Backend> {
     // ANCHOR: enqueue_training
     /// Enqueues what a step of training does.
     fn enqueue_training(&mut self, backend: &mut B, images: &mut B::Images) {
-        backend.gather(images, self.input_mut());
+        self.common_mut().gather(backend, images);
         self.loss(backend, Noise::Drawn);
         self.backward(backend);
         self.parameters_mut().adam(backend);
@@ -120,7 +120,7 @@ pub trait Autoencoder<B: Backend> {
             Noise::Mean => "evaluate the mean",
         };
         backend.run(Step::repeated(name, Stream::Validation, rows), |backend| {
-            backend.gather(images, self.input_mut());
+            self.common_mut().gather(backend, images);
             self.loss(backend, noise);
         })
     }
@@ -186,6 +186,8 @@ pub struct Common<B: Backend> {
     parameters: Parameters<B>,
     decoder: Decoder,
     x: B::Buffer,
+    /// What x should become, where that is something else than x.
+    target: Option<B::Buffer>,
     encoder_hidden: Hidden<B::Buffer>,
     z: B::Buffer,
     decoder_hidden: Hidden<B::Buffer>,
@@ -209,6 +211,7 @@ impl<B: Backend> Common<B> {
             parameters: Parameters::new(backend, layout, seed)?,
             decoder,
             x: backend.zeros(batch_size * dims.input)?,
+            target: None,
             encoder_hidden: Hidden::zeros(backend, batch_size, dims.hidden)?,
             z: backend.zeros(batch_size * dims.latent)?,
             decoder_hidden: Hidden::zeros(backend, batch_size, dims.hidden)?,
@@ -218,12 +221,30 @@ impl<B: Backend> Common<B> {
         })
     }
 
+    /// Makes room for targets that are not the input: the loss then compares with what [`Backend::gather_target`] takes.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn add_targets(&mut self, backend: &mut B) -> Result<(), Error> {
+        self.target = Some(backend.zeros(self.batch_size * self.dims.input)?);
+        Ok(())
+    }
+
+    /// Enqueues taking the next images, and their targets where the model has some.
+    fn gather(&mut self, backend: &mut B, images: &mut B::Images) {
+        if let Some(target) = &mut self.target {
+            backend.gather_target(images, target);
+        }
+        backend.gather(images, &mut self.x);
+    }
+
     /// From the code to the loss and its gradient at the logits.
     fn decoder_loss(&mut self, backend: &mut B) {
         let params = &self.parameters.values.storage;
         let decoder = self.decoder.0;
         decoder.hidden(backend, params, &self.z, &mut self.decoder_hidden);
-        backend.linear_bce(decoder.last, params, &self.decoder_hidden.second, &self.x, &mut self.output);
+        let target = self.target.as_ref().unwrap_or(&self.x);
+        backend.linear_bce(decoder.last, params, &self.decoder_hidden.second, target, &mut self.output);
     }
 
     /// From the gradient at the logits to the one at the code.

@@ -50,6 +50,13 @@ impl MemoryPlan {
         plan
     }
 
+    /// The same with targets that are not the inputs: of `images` images, and of a batch of `rows`.
+    pub fn with_targets(mut self, dims: Dims, rows: usize, images: usize) -> Self {
+        self.buffers.push(("targets, a byte a pixel", (images * dims.input) as u64));
+        self.buffers.push(("targets of a batch", (rows * dims.input * size_of::<f32>()) as u64));
+        self
+    }
+
     /// Bytes in all.
     pub fn total(&self) -> u64 {
         self.buffers.iter().map(|(_, bytes)| bytes).sum()

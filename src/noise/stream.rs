@@ -20,10 +20,12 @@ pub enum Stream {
     Initialisation = 3,
     /// The order of the images; the step is the epoch.
     Shuffling = 4,
-    /// Noise put on inputs.
+    /// Noise put on inputs; the step is the epoch.
     Corruption = 5,
     /// Drawn digits; the step is the image's number.
     Drawing = 6,
+    /// Grey pixels that become black or white; the step is the epoch.
+    Binarisation = 7,
 }
 
 /// Where a sequence of numbers begins: (seed, stream, step). Elements count from there.

@@ -9,7 +9,7 @@ const SEPARATOR_GREY: u8 = 96;
 const PAIR_GAP: usize = 4;
 
 /// The largest picture drawn, in pixels of the PNG: 16384 x 16384.
-const MAX_PIXELS: usize = 1 << 28;
+pub const MAX_PIXELS: usize = 1 << 28;
 
 /// A picture that cannot be drawn.
 #[derive(Debug, thiserror::Error)]
@@ -203,7 +203,7 @@ impl Canvas {
 }
 
 /// 0 to 255 for 0 to 1, to the nearest; NaN is 0, because a conversion to an integer makes it so.
-fn grey(value: f32) -> u8 {
+pub(super) fn grey(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 

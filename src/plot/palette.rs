@@ -10,6 +10,21 @@ impl std::fmt::Display for Rgb {
     }
 }
 
+impl Rgb {
+    /// A grey, 0 black and 255 white.
+    pub(super) const fn grey(value: u8) -> Self {
+        Self(value, value, value)
+    }
+
+    /// Red, green and blue, as a picture of pixels stores them.
+    pub(super) const fn bytes(self) -> [u8; 3] {
+        [self.0, self.1, self.2]
+    }
+}
+
+/// The ground of a picture.
+pub(super) const WHITE: Rgb = Rgb::grey(255);
+
 /// Text; axes and what is beside the point; lines of a grid.
 pub(super) const INK: Rgb = Rgb(0x24, 0x29, 0x2f);
 pub(super) const AXIS: Rgb = Rgb(0x6e, 0x77, 0x81);

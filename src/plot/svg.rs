@@ -120,6 +120,17 @@ impl Svg {
         ));
     }
 
+    /// Discs of one colour that are seen through, each at its place; far shorter than a disc after the other.
+    pub(super) fn dots(&mut self, places: impl IntoIterator<Item = Point>, radius: f64, colour: Rgb, opacity: f64) {
+        let dot = |(x, y): Point| format!("M{} {}h0", number(x), number(y));
+        let path: String = places.into_iter().map(dot).collect();
+        let (width, opacity) = (number(2.0 * radius), number(opacity));
+        self.add(&format!(
+            "<path d=\"{path}\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linecap=\"round\" \
+             stroke-opacity=\"{opacity}\" fill=\"none\"/>"
+        ));
+    }
+
     /// A text whose anchor's middle height is at `at`.
     pub(super) fn text(&mut self, at: Point, style: Style, text: &str) {
         let (x, y, size) = (number(at.0), number(at.1 + BASELINE * style.size), number(style.size));

@@ -32,6 +32,9 @@ pub struct Progress {
     pub seconds: f64,
     /// The lowest validation loss so far.
     pub best_loss: Option<f64>,
+    /// Validations since then.
+    #[serde(default)]
+    pub validations_since_best: u32,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, Schedule};
 use crate::backend::Precision;
-use crate::data::DatasetName;
+use crate::data::{Binarize, Corruption, DatasetName, Preparation};
 use crate::nn::weights::layout_of;
 use crate::nn::{Dims, Kind};
 
@@ -42,8 +42,12 @@ pub struct Config {
     pub epochs: u32,
     /// Images a step.
     pub batch_size: usize,
-    /// Adam's step size.
+    /// Adam's step size, in the first epoch.
     pub lr: f64,
+    /// How it goes over the epochs.
+    pub lr_schedule: Schedule,
+    /// Its share that is left in the last epoch.
+    pub lr_final: f64,
     /// Units of each hidden layer.
     pub hidden_dim: usize,
     /// Units of the code.
@@ -52,12 +56,24 @@ pub struct Config {
     pub beta: f64,
     /// Epochs over which that weight rises from 0, linearly.
     pub kl_warmup: u32,
+    /// How grey pixels become black or white.
+    pub binarize: Binarize,
+    /// What is done to inputs whose targets stay clean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrupt: Option<Corruption>,
+    /// The label whose images are not trained on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holdout_class: Option<u8>,
     /// The share of the training images that is held out and validated on; 0: the test images are validated on.
     pub val_split: f64,
     /// Epochs between validations.
     pub validate_every: u32,
     /// Epochs between checkpoints.
     pub checkpoint_every: u32,
+    /// Validations without a new best loss after which the run ends; 0: it never ends early.
+    pub patience: u32,
+    /// Whether event files for TensorBoard are left.
+    pub tensorboard: bool,
     /// Seed of all random numbers.
     pub seed: u64,
     /// Where to compute.
@@ -78,13 +94,20 @@ impl Config {
             epochs: 30,
             batch_size: 100,
             lr: 1e-3,
+            lr_schedule: Schedule::Constant,
+            lr_final: 0.01,
             hidden_dim: 400,
             latent_dim: 200,
             beta: 1.0,
             kl_warmup: 0,
+            binarize: Binarize::None,
+            corrupt: None,
+            holdout_class: None,
             val_split: 0.0,
             validate_every: 5,
             checkpoint_every: 5,
+            patience: 0,
+            tensorboard: false,
             seed: 1,
             device: Device::Auto,
             precision: Precision::Fp32,
@@ -101,6 +124,16 @@ impl Config {
     pub fn beta_in(&self, epoch: u32) -> f64 {
         let warm = f64::from(epoch) / f64::from(self.kl_warmup.max(1));
         self.beta * warm.min(1.0)
+    }
+
+    /// Adam's step size in epoch `epoch`, from 1.
+    pub fn lr_in(&self, epoch: u32) -> f64 {
+        self.lr * self.lr_schedule.share(epoch, self.epochs, self.lr_final)
+    }
+
+    /// What is done to the images.
+    pub fn preparation(&self) -> Preparation {
+        Preparation { binarize: self.binarize, corrupt: self.corrupt, seed: self.seed }
     }
 
     /// Checks everything that can be checked without the data.
@@ -128,6 +161,9 @@ impl Config {
         }
         if !(self.lr > 0.0 && self.lr.is_finite()) {
             return Err(fault("--lr", self.lr, "is not a positive number; the tutorial takes 1e-3".to_owned()));
+        }
+        if !(self.lr_final > 0.0 && self.lr_final <= 1.0) {
+            return Err(fault("--lr-final", self.lr_final, "is not a share above 0, at most 1".to_owned()));
         }
         if !(self.beta >= 0.0 && self.beta.is_finite()) {
             return Err(fault(
@@ -208,6 +244,8 @@ mod tests {
             ("--latent-dim", Config { latent_dim: usize::MAX, ..good.clone() }),
             ("--lr", Config { lr: f64::NAN, ..good.clone() }),
             ("--lr", Config { lr: -1.0, ..good.clone() }),
+            ("--lr-final", Config { lr_final: 0.0, ..good.clone() }),
+            ("--lr-final", Config { lr_final: f64::NAN, ..good.clone() }),
             ("--beta", Config { beta: f64::INFINITY, ..good.clone() }),
             ("--val-split", Config { val_split: 1.0, ..good.clone() }),
             ("--threads", Config { threads: 0, ..good.clone() }),

@@ -4,6 +4,7 @@ use rand::seq::SliceRandom;
 
 use super::{Averages, Error};
 use crate::backend::{Backend, Noise, Sums};
+use crate::data::Preparation;
 use crate::nn::Autoencoder;
 use crate::noise::{Address, PhiloxRng, Stream};
 
@@ -14,6 +15,13 @@ pub struct DeviceImages<I> {
     /// How many there are.
     pub count: usize,
     order: Vec<u32>,
+    drawn: Option<Drawn>,
+}
+
+/// What images are drawn from that are others in each epoch.
+struct Drawn {
+    pixels: Vec<u8>,
+    preparation: Preparation,
 }
 
 impl<I> DeviceImages<I> {
@@ -27,7 +35,41 @@ impl<I> DeviceImages<I> {
         pixels_per_image: usize,
     ) -> Result<Self, Error> {
         let count = pixels.len() / pixels_per_image;
-        Ok(Self { images: backend.load_images(pixels, pixels_per_image)?, count, order: (0..count as u32).collect() })
+        let order = (0..count as u32).collect();
+        Ok(Self { images: backend.load_images(pixels, pixels_per_image)?, count, order, drawn: None })
+    }
+
+    /// Hands `pixels` over as `preparation` leaves them. What it draws is drawn once, and the same in all epochs.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn prepared<B: Backend<Images = I>>(
+        backend: &mut B,
+        pixels: &[u8],
+        pixels_per_image: usize,
+        preparation: Preparation,
+    ) -> Result<Self, Error> {
+        let targets = preparation.targets(pixels, 0);
+        if preparation.corrupt.is_none() {
+            return Self::new(backend, targets, pixels_per_image);
+        }
+        let mut images = Self::new(backend, preparation.inputs(&targets, 0), pixels_per_image)?;
+        backend.set_targets(&mut images.images, &targets)?;
+        Ok(images)
+    }
+
+    /// Hands `pixels` over as `preparation` leaves them; what it draws is drawn anew with each [`shuffle`](Self::shuffle).
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn prepared_each_epoch<B: Backend<Images = I>>(
+        backend: &mut B,
+        pixels: Vec<u8>,
+        pixels_per_image: usize,
+        preparation: Preparation,
+    ) -> Result<Self, Error> {
+        let images = Self::prepared(backend, &pixels, pixels_per_image, preparation)?;
+        Ok(Self { drawn: preparation.is_drawn().then_some(Drawn { pixels, preparation }), ..images })
     }
 
     /// The sizes of the batches that they are taken in: whole ones, and a last one that may be smaller.
@@ -37,7 +79,7 @@ impl<I> DeviceImages<I> {
     }
 
     /// Begins epoch `epoch`, from 1, at image `position`: batches take the images in an order that depends on nothing but the
-    /// seed and the epoch.
+    /// seed and the epoch, as what is drawn of the images does.
     ///
     /// # Errors
     /// The device failed.
@@ -48,6 +90,13 @@ impl<I> DeviceImages<I> {
         epoch: u32,
         position: usize,
     ) -> Result<(), Error> {
+        if let Some(Drawn { pixels, preparation }) = &self.drawn {
+            let targets = preparation.targets(pixels, u64::from(epoch));
+            backend.replace_pixels(&mut self.images, &preparation.inputs(&targets, u64::from(epoch)))?;
+            if preparation.corrupt.is_some() {
+                backend.set_targets(&mut self.images, &targets)?;
+            }
+        }
         Ok(backend.set_order(&mut self.images, &epoch_order(seed, epoch, self.count), position)?)
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Sums;
+use crate::backend::{Hyperparameters, Sums};
 use crate::nn::Kind;
 
 /// A unit counts as active where its posterior mean varies by more than this over the images (Burda, Grosse and
@@ -68,6 +68,9 @@ pub struct Record {
     pub averages: Averages,
     /// The weight of the KL divergence in this loss.
     pub beta: f64,
+    /// Adam's step size in this epoch; 0 in records of versions that did not keep it.
+    #[serde(rename = "lr", default)]
+    pub learning_rate: f64,
     /// How fast it went.
     pub images_per_second: f64,
     /// How long it took.
@@ -75,9 +78,18 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of `images` images that took `seconds`.
-    pub fn new(epoch: u32, which: Which, averages: Averages, beta: f64, images: usize, seconds: f64) -> Self {
-        Self { epoch, which, averages, beta, images_per_second: images as f64 / seconds.max(1e-9), seconds }
+    /// The record of `images` images that took `seconds` in epoch `epoch`, as `hyperparameters` had it.
+    pub fn new(
+        epoch: u32,
+        which: Which,
+        averages: Averages,
+        hyperparameters: Hyperparameters,
+        images: usize,
+        seconds: f64,
+    ) -> Self {
+        let Hyperparameters { beta, learning_rate, .. } = hyperparameters;
+        let images_per_second = images as f64 / seconds.max(1e-9);
+        Self { epoch, which, averages, beta, learning_rate, images_per_second, seconds }
     }
 }
 

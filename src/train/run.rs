@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Config, Error, Record, Which, write_model};
+use super::{Config, Error, EventFile, Record, Which, write_model};
 use crate::files::write_atomically;
 use crate::nn::{Kind, Weights};
 use crate::plot::curves::{Chart, Series, Style, svg_side_by_side};
@@ -52,6 +52,7 @@ impl Environment {
 pub struct Run {
     dir: PathBuf,
     records: Vec<Record>,
+    events: Option<EventFile>,
 }
 
 impl Run {
@@ -87,7 +88,7 @@ impl Run {
     pub fn begin(dir: PathBuf) -> Result<Self, Error> {
         let checkpoints = dir.join("checkpoints");
         fs::create_dir(&checkpoints).map_err(|source| Error::CreateRun { path: checkpoints, source })?;
-        Ok(Self { dir, records: Vec::new() })
+        Ok(Self { dir, records: Vec::new(), events: None })
     }
 
     /// Opens the folder of an earlier run, with its records up to epoch `epochs`: what came after the checkpoint is done again.
@@ -110,7 +111,7 @@ impl Run {
                 records.push(record);
             }
         }
-        Ok(Self { dir: dir.to_owned(), records })
+        Ok(Self { dir: dir.to_owned(), records, events: None })
     }
 
     /// The folder.
@@ -152,11 +153,23 @@ impl Run {
         Ok(write_atomically(&self.dir.join("environment.json"), &json(environment, true))?)
     }
 
-    /// Adds a line to `metrics.jsonl`.
+    /// Leaves an event file for TensorBoard from now on, in `tensorboard/`, with what was recorded before.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn leave_events(&mut self) -> Result<(), Error> {
+        self.events = Some(EventFile::begin(&self.dir.join("tensorboard"), &self.records)?);
+        Ok(())
+    }
+
+    /// Adds a line to `metrics.jsonl`, and an event for TensorBoard where events are left.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn record(&mut self, record: Record) -> Result<(), Error> {
+        if let Some(events) = &self.events {
+            events.add(&record)?;
+        }
         self.records.push(record);
         let mut text = Vec::new();
         for record in &self.records {

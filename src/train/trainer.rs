@@ -69,6 +69,13 @@ pub fn train<'a, B: Backend, M: Autoencoder<B>>(
     Trainer { backend, model, images, validation, session }.run()
 }
 
+/// Whether a run with these settings has done all that it will: all epochs, or so many validations without a better loss as its
+/// patience lasts.
+pub fn is_over(config: &Config, progress: &Progress) -> bool {
+    let tired = config.patience > 0 && progress.validations_since_best >= config.patience;
+    progress.epochs >= config.epochs || tired
+}
+
 struct Trainer<'a, B: Backend, M> {
     backend: &'a mut B,
     model: &'a mut M,
@@ -84,7 +91,7 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
             // So that a run that diverges or is stopped in its first epochs leaves a state as well.
             self.checkpoint()?;
         }
-        while self.session.progress.epochs < config.epochs {
+        while !is_over(config, &self.session.progress) {
             if self.epoch()? == Outcome::Interrupted {
                 self.checkpoint()?;
                 self.leave_results()?;
@@ -95,7 +102,7 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
             if last || epoch.is_multiple_of(config.validate_every) {
                 self.validate()?;
             }
-            if last || epoch.is_multiple_of(config.checkpoint_every) {
+            if is_over(config, &self.session.progress) || epoch.is_multiple_of(config.checkpoint_every) {
                 self.checkpoint()?;
             }
         }
@@ -108,7 +115,7 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
         let Session { config, progress, .. } = &mut self.session;
         let (config, epoch, count) = (*config, progress.epochs + 1, self.images.count);
         let beta = config.beta_in(epoch);
-        let hyperparameters = Hyperparameters { learning_rate: config.lr, beta, seed: config.seed };
+        let hyperparameters = Hyperparameters { learning_rate: config.lr_in(epoch), beta, seed: config.seed };
         self.backend.set_hyperparameters(hyperparameters);
         self.images.shuffle(self.backend, config.seed, epoch, progress.position)?;
         let fresh = progress.position == 0;
@@ -146,7 +153,7 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
         progress.position = 0;
         progress.epochs = epoch;
         let averages = Averages::of(&sums, self.model.kind(), beta);
-        self.record(Record::new(epoch, Which::Train, averages, beta, count, seconds))?;
+        self.record(Record::new(epoch, Which::Train, averages, hyperparameters, count, seconds))?;
         Ok(outcome)
     }
 
@@ -180,18 +187,22 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
     fn validate(&mut self) -> Result<(), Error> {
         let Session { config, progress, .. } = &self.session;
         let (epoch, beta) = (progress.epochs, config.beta);
+        let hyperparameters = Hyperparameters { learning_rate: config.lr_in(epoch), beta, seed: config.seed };
         let start = Instant::now();
         let averages = evaluate(self.backend, self.model, self.validation, Noise::Drawn, beta)?;
         let seconds = start.elapsed().as_secs_f64();
         self.check_finite()?;
-        self.record(Record::new(epoch, Which::Validation, averages, beta, self.validation.count, seconds))?;
+        self.record(Record::new(epoch, Which::Validation, averages, hyperparameters, self.validation.count, seconds))?;
         self.session.run.write_loss_chart(self.session.config)?;
         self.draw_pictures(epoch)?;
         let progress = &mut self.session.progress;
         if progress.best_loss.is_none_or(|best| averages.loss < best) {
             progress.best_loss = Some(averages.loss);
+            progress.validations_since_best = 0;
             let path = self.session.run.best_checkpoint();
             self.state()?.write(&path)?;
+        } else {
+            progress.validations_since_best += 1;
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ macro_rules! every_body {
             posterior::reparameterise_backward_agrees_with_f64,
             steps::adam_agrees_with_f64_step_by_step,
             steps::gather_takes_images_in_order_from_a_position,
+            steps::targets_are_taken_beside_their_images_and_replaced_in_place,
             steps::every_stream_counts_its_own_steps,
             steps::sums_add_to_what_was_set,
             steps::sums_take_their_units_from_the_first_posterior,

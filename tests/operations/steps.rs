@@ -103,6 +103,42 @@ pub fn gather_takes_images_in_order_from_a_position<B: Backend>(new: impl Fn() -
     assert_eq!(backend.sums().unwrap(), Sums { images: 5 + 1 + 37 + 3, ..Sums::zeros(0) });
 }
 
+pub fn targets_are_taken_beside_their_images_and_replaced_in_place<B: Backend>(new: impl Fn() -> B) {
+    let backend = &mut new();
+    backend.set_sums(Sums::zeros(0));
+    let mut images = backend.load_images(pixels(), PIXELS).unwrap();
+    let order: Vec<u32> = (0..40).map(|i| (i * 23 + 11) % 40).collect();
+    let mut takes = |backend: &mut B, images: &mut B::Images, inputs: &[u8], targets: &[u8], position: usize| {
+        backend.set_order(images, &order, position).unwrap();
+        let rows = 9;
+        let (mut input, mut target) = (output(backend, rows * PIXELS), output(backend, rows * PIXELS));
+        let step = training(rows);
+        backend
+            .run(step, |b| {
+                b.gather_target(images, &mut target);
+                b.gather(images, &mut input);
+            })
+            .unwrap();
+        let named = |source: &[u8]| -> Vec<f32> {
+            let rows = order[position..position + rows].iter();
+            rows.flat_map(|i| source[*i as usize * PIXELS..][..PIXELS].iter().map(|b| f32::from(*b) / 255.0)).collect()
+        };
+        assert_eq!(result(backend, &input, rows * PIXELS), named(inputs));
+        assert_eq!(result(backend, &target, rows * PIXELS), named(targets));
+    };
+    let clean = pixels();
+    takes(backend, &mut images, &clean, &clean, 3);
+    let noisy: Vec<u8> = clean.iter().map(|byte| byte.wrapping_mul(3)).collect();
+    backend.replace_pixels(&mut images, &noisy).unwrap();
+    backend.set_targets(&mut images, &clean).unwrap();
+    takes(backend, &mut images, &noisy, &clean, 0);
+    backend.set_targets(&mut images, &noisy).unwrap();
+    backend.replace_pixels(&mut images, &clean).unwrap();
+    takes(backend, &mut images, &clean, &noisy, 31);
+    // Targets are not counted.
+    assert_eq!(backend.sums().unwrap().images, 27);
+}
+
 pub fn every_stream_counts_its_own_steps<B: Backend>(new: impl Fn() -> B) {
     let backend = &mut new();
     let streams = [Stream::Training, Stream::Validation, Stream::Sampling];

@@ -33,6 +33,8 @@ const PARAMETERS_PER_TASK: usize = 32 * 1024;
 /// Images of a byte a pixel, and the order in which batches take them.
 pub struct Images {
     pixels: Vec<u8>,
+    /// What the images should become, where that is something else.
+    targets: Option<Vec<u8>>,
     pixels_per_image: usize,
     order: Vec<u32>,
     position: usize,
@@ -90,6 +92,22 @@ impl Cpu {
             self.non_finite = found.or(Some(NonFinite { step, tensor, row: 0, column: 0, value: sum as f32 }));
         }
         sum
+    }
+
+    /// batch `[rows, pixels]` = the next images in the order of `images`, out of `source`.
+    fn take_next(&mut self, images: &Images, source: &[u8], batch: &mut Buffer) {
+        let (rows, pixels) = (self.current.rows, images.pixels_per_image);
+        let order = &images.order[images.position..images.position + rows];
+        let batch = Parts::new(&mut batch[..rows * pixels]);
+        let (tasks, rows_of) = row_tasks(rows);
+        self.pool.run(tasks, &|task| {
+            for row in rows_of(task) {
+                let first = order[row] as usize * pixels;
+                // SAFETY: a row belongs to one task.
+                let out = unsafe { batch.part(row * pixels..(row + 1) * pixels) };
+                loops::bytes_to_unit(&source[first..first + pixels], out);
+            }
+        });
     }
 }
 
@@ -150,7 +168,17 @@ impl Backend for Cpu {
 
     fn load_images(&mut self, pixels: Vec<u8>, pixels_per_image: usize) -> Result<Images, Error> {
         let order = (0..(pixels.len() / pixels_per_image) as u32).collect();
-        Ok(Images { pixels, pixels_per_image, order, position: 0 })
+        Ok(Images { pixels, targets: None, pixels_per_image, order, position: 0 })
+    }
+
+    fn replace_pixels(&mut self, images: &mut Images, pixels: &[u8]) -> Result<(), Error> {
+        images.pixels.copy_from_slice(pixels);
+        Ok(())
+    }
+
+    fn set_targets(&mut self, images: &mut Images, pixels: &[u8]) -> Result<(), Error> {
+        images.targets = Some(pixels.to_vec());
+        Ok(())
     }
 
     fn set_order(&mut self, images: &mut Images, order: &[u32], position: usize) -> Result<(), Error> {
@@ -197,21 +225,13 @@ impl Backend for Cpu {
     }
 
     fn gather(&mut self, images: &mut Images, batch: &mut Buffer) {
-        let (rows, pixels) = (self.current.rows, images.pixels_per_image);
-        let order = &images.order[images.position..images.position + rows];
-        let source = &images.pixels;
-        let batch = Parts::new(&mut batch[..rows * pixels]);
-        let (tasks, rows_of) = row_tasks(rows);
-        self.pool.run(tasks, &|task| {
-            for row in rows_of(task) {
-                let first = order[row] as usize * pixels;
-                // SAFETY: a row belongs to one task.
-                let out = unsafe { batch.part(row * pixels..(row + 1) * pixels) };
-                loops::bytes_to_unit(&source[first..first + pixels], out);
-            }
-        });
-        images.position += rows;
-        self.sums.images += rows as u64;
+        self.take_next(images, &images.pixels, batch);
+        images.position += self.current.rows;
+        self.sums.images += self.current.rows as u64;
+    }
+
+    fn gather_target(&mut self, images: &mut Images, batch: &mut Buffer) {
+        self.take_next(images, images.targets.as_ref().unwrap_or(&images.pixels), batch);
     }
 
     fn standard_normal(&mut self, out: &mut Buffer, columns: usize) {

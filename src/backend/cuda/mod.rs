@@ -66,6 +66,8 @@ const LOSSES_AT: usize = std::mem::offset_of!(Control, losses) / size_of::<u64>(
 /// Images of a byte a pixel on the device, and the order in which batches take them.
 pub struct Images {
     pixels: Memory<u8>,
+    /// What the images should become, where that is something else.
+    targets: Option<Memory<u8>>,
     pixels_per_image: usize,
     order: Memory<u32>,
     /// Where in the order the next batch begins; steps move it on.
@@ -393,6 +395,20 @@ impl Cuda {
         }
         Some(products)
     }
+
+    /// batch `[rows, pixels]` = the next images in the order of `images`, out of `source`.
+    fn enqueue_gather(&mut self, images: &Images, source: &Memory<u8>, batch: &Buffer) {
+        let (rows, size) = (self.current.rows, images.pixels_per_image);
+        let argument = arguments::Gather {
+            pixels: source.at(0),
+            order: images.order.at(0),
+            position: images.position.at(0),
+            batch: batch.at(0),
+            rows: int(rows),
+            size: int(size),
+        };
+        self.enqueue(Kernel::Gather, blocks_of_quads(rows * size, BLOCK), BLOCK, &argument);
+    }
 }
 
 /// A size as kernels take it.
@@ -440,6 +456,7 @@ impl Backend for Cuda {
         let count = pixels.len() / pixels_per_image;
         let mut images = Images {
             pixels: Memory::zeros(&self.stream, pixels.len())?,
+            targets: None,
             pixels_per_image,
             order: Memory::zeros(&self.stream, count)?,
             position: Memory::zeros(&self.stream, 1)?,
@@ -448,6 +465,18 @@ impl Backend for Cuda {
         let order: Vec<u32> = (0..count as u32).collect();
         self.set_order(&mut images, &order, 0)?;
         Ok(images)
+    }
+
+    fn replace_pixels(&mut self, images: &mut Images, pixels: &[u8]) -> Result<(), backend::Error> {
+        Ok(images.pixels.write(&self.stream, 0, pixels)?)
+    }
+
+    fn set_targets(&mut self, images: &mut Images, pixels: &[u8]) -> Result<(), backend::Error> {
+        let targets = match images.targets.take() {
+            Some(targets) => targets,
+            None => Memory::zeros(&self.stream, pixels.len())?,
+        };
+        Ok(images.targets.insert(targets).write(&self.stream, 0, pixels)?)
     }
 
     fn set_order(&mut self, images: &mut Images, order: &[u32], position: usize) -> Result<(), backend::Error> {
@@ -521,17 +550,12 @@ impl Backend for Cuda {
         if self.end.position != 0 {
             self.take_sums();
         }
-        let (rows, size) = (self.current.rows, images.pixels_per_image);
         self.end.position = images.position.at(0);
-        let argument = arguments::Gather {
-            pixels: images.pixels.at(0),
-            order: images.order.at(0),
-            position: images.position.at(0),
-            batch: batch.at(0),
-            rows: int(rows),
-            size: int(size),
-        };
-        self.enqueue(Kernel::Gather, blocks_of_quads(rows * size, BLOCK), BLOCK, &argument);
+        self.enqueue_gather(images, &images.pixels, batch);
+    }
+
+    fn gather_target(&mut self, images: &mut Images, batch: &mut Buffer) {
+        self.enqueue_gather(images, images.targets.as_ref().unwrap_or(&images.pixels), batch);
     }
 
     fn standard_normal(&mut self, out: &mut Buffer, columns: usize) {

@@ -98,8 +98,8 @@ impl Compare {
             model.config.seed = *seed.get_or_insert(model.config.seed);
             let settings = subject::settings(path, model.weights.kind)?;
             let (records, set) = (records(path)?, sets.of(&model, &self.choice)?);
-            let (path, measured, samples) = (path.clone(), None, None);
-            subjects.push(Subject { name, path, model, settings, records, set, measured, samples });
+            let (path, seen, samples) = (path.clone(), None, None);
+            subjects.push(Subject { name, path, model, settings, records, set, seen, samples });
         }
         Ok(Comparison { subjects, sets, seed: seed.unwrap_or_default(), notes: Vec::new() })
     }
@@ -189,8 +189,8 @@ impl<'a> Line<'a> {
             settings,
             training: last(Which::Train),
             validation: last(Which::Validation),
-            test: subject.measured.as_ref().map(|measured| measured.figures),
-            kl_of_units: subject.measured.iter().flat_map(|m| &m.units).map(|unit| unit.kl).collect(),
+            test: subject.seen.as_ref().map(|seen| seen.figures),
+            kl_of_units: subject.seen.iter().flat_map(|seen| &seen.units).map(|unit| unit.kl).collect(),
         }
     }
 }

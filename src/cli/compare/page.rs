@@ -14,7 +14,6 @@ use crate::cli::plot::losses::Quantity;
 use crate::cli::runs::History;
 use crate::plot::curves::{Chart, Colour, Series, Style, small_svg};
 use crate::plot::grid::Grid;
-use crate::train;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -126,8 +125,7 @@ impl Comparison {
 
     /// The KL divergence of each model's units, the largest first.
     fn spectra(&self) -> Result<String, Error> {
-        let units =
-            |subject: &Subject| subject.measured.as_ref().map_or_else(Vec::new, |measured| measured.units.clone());
+        let units = |subject: &Subject| subject.seen.as_ref().map_or_else(Vec::new, |seen| seen.units.clone());
         let mut series = Vec::new();
         for (subject, colour) in self.subjects.iter().zip(Colour::ORDER) {
             let points: Vec<(f64, f64)> = (1..).map(f64::from).zip(units(subject).iter().map(|unit| unit.kl)).collect();
@@ -156,12 +154,12 @@ impl Comparison {
     fn reconstructions(&self) -> Result<String, Error> {
         let mut html = String::new();
         for (i, set) in self.sets.0.iter().enumerate() {
-            let measured = self.subjects.iter().zip(Colour::ORDER).filter(|(subject, _)| subject.set == i);
+            let own = self.subjects.iter().zip(Colour::ORDER).filter(|(subject, _)| subject.set == i);
             let shape = (set.split.images.rows(), set.split.images.columns());
             let mut pictures = String::new();
-            for (subject, colour) in measured {
-                if let Some(measured) = &subject.measured {
-                    pictures += &picture(&named(subject, colour), &measured.reconstructions, shape)?;
+            for (subject, colour) in own {
+                if let Some(seen) = &subject.seen {
+                    pictures += &picture(&named(subject, colour), &seen.reconstructions, shape)?;
                 }
             }
             if !pictures.is_empty() {
@@ -210,7 +208,7 @@ fn row(row: &Row) -> String {
 fn figures(charts: &[Chart]) -> Result<String, Error> {
     let mut html = String::new();
     for chart in charts {
-        let svg = small_svg(chart).map_err(train::Error::from)?;
+        let svg = small_svg(chart)?;
         let _ = write!(html, "<figure role=\"img\" aria-label=\"{}\">\n{svg}</figure>\n", escaped(&chart.title));
     }
     Ok(format!("<div class=\"charts\">\n{html}</div>\n"))

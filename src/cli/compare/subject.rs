@@ -1,6 +1,6 @@
 //! A run in a comparison: what it was told, what it recorded, and what its model is worth.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -9,10 +9,10 @@ use crate::cli::error::Error;
 use crate::cli::options::of_run;
 use crate::cli::plot::kl::{Unit, units};
 use crate::cli::trained::TrainedModel;
-use crate::inference::{Codec, bce_of_rows};
-use crate::math::sigmoid;
+use crate::inference::{Codec, Measured};
 use crate::nn::Kind;
 use crate::noise::{Address, Stream, fill_standard_normal};
+use crate::stats::psnr;
 use crate::train::{Record, Which};
 
 /// Images drawn from the prior of each model.
@@ -35,8 +35,8 @@ pub struct Figures {
     pub psnr: f64,
 }
 
-/// A model measured on the test images of its set.
-pub struct Measured {
+/// What was seen of a model on the test images of its set.
+pub struct Seen {
     /// What it is worth.
     pub figures: Figures,
     /// Its latent units; none for the AE.
@@ -59,8 +59,8 @@ pub struct Subject {
     pub records: Vec<Record>,
     /// Which of the sets it is measured on.
     pub set: usize,
-    /// The measurement; none where the images of the set are of another size than the model's.
-    pub measured: Option<Measured>,
+    /// What was seen on it; none where its images are of another size than the model's.
+    pub seen: Option<Seen>,
     /// Images drawn from the prior, `[SAMPLES, pixels]`; none for the AE.
     pub samples: Option<Vec<f32>>,
 }
@@ -78,10 +78,10 @@ impl Subject {
     pub fn measure(&mut self, set: &TestSet) -> Result<(), Error> {
         let (kind, seed) = (self.model.weights.kind, self.model.config.seed);
         let fits = self.model.weights.dims.input == set.split.images.pixels_per_image();
-        (self.measured, self.samples) = self.model.with_codec(|codec| {
-            let measured = fits.then(|| measure(codec, set)).transpose()?;
+        (self.seen, self.samples) = self.model.with_codec(|codec| {
+            let seen = fits.then(|| measure(codec, set)).transpose()?;
             let samples = (kind == Kind::Variational).then(|| sample(codec, seed)).transpose()?;
-            Ok((measured, samples))
+            Ok((seen, samples))
         })?;
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Subject {
 ///
 /// # Errors
 /// They cannot be read.
-pub fn settings(path: &std::path::Path, kind: Kind) -> Result<Vec<(String, String)>, Error> {
+pub fn settings(path: &Path, kind: Kind) -> Result<Vec<(String, String)>, Error> {
     if !path.is_dir() {
         return Ok(Vec::new());
     }
@@ -100,26 +100,22 @@ pub fn settings(path: &std::path::Path, kind: Kind) -> Result<Vec<(String, Strin
     Ok(pairs.map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned())).collect())
 }
 
-fn measure(codec: &mut dyn Codec, set: &TestSet) -> Result<Measured, Error> {
-    let pixels = codec.dims().input;
-    let images: Vec<f32> = set.split.images.pixels().iter().map(|byte| f32::from(*byte) / 255.0).collect();
-    let codes = codec.encode(&images)?;
-    let logits = codec.logits(&codes.mean)?;
-    let bce = mean(&bce_of_rows(&logits, &images, pixels));
-    let square = |(a, x): (&f32, &f32)| f64::from(sigmoid(*a) - x).powi(2);
-    let mse = logits.iter().zip(&images).map(square).sum::<f64>() / images.len() as f64;
-    let kl = codes.log_var.is_some().then(|| mean(&codes.kl_of_rows()));
+fn measure(codec: &mut dyn Codec, set: &TestSet) -> Result<Seen, Error> {
+    let images = set.split.images.pixels();
+    let measured = Measured::of(codec, images, images)?;
+    let codes = codec.encode_bytes(images)?;
+    let (is_vae, mse) = (codes.log_var.is_some(), mean(&measured.squared_error));
     let figures = Figures {
-        bce,
-        kl,
-        elbo: kl.map(|kl| -(bce + kl)),
-        active_units: kl.map(|_| codes.active_units()),
+        bce: mean(&measured.bce),
+        kl: is_vae.then(|| mean(&measured.kl)),
+        elbo: is_vae.then(|| -mean(&measured.loss())),
+        active_units: is_vae.then(|| codes.active_units()),
         mse,
-        psnr: -10.0 * mse.log10(),
+        psnr: psnr(mse),
     };
     let shown: Vec<f32> = set.shown.iter().flat_map(|i| codes.row(*i)).copied().collect();
-    let units = if kl.is_some() { units(&codes) } else { Vec::new() };
-    Ok(Measured { figures, units, reconstructions: codec.decode(&shown)? })
+    let units = if is_vae { units(&codes) } else { Vec::new() };
+    Ok(Seen { figures, units, reconstructions: codec.decode(&shown)? })
 }
 
 fn sample(codec: &mut dyn Codec, seed: u64) -> Result<Vec<f32>, Error> {

@@ -71,7 +71,7 @@ pub fn training(subjects: &[Subject]) -> Section {
 /// What the models are worth on the test images; the best is marked if all are `comparable`.
 pub fn test(subjects: &[Subject], title: String, comparable: bool) -> Section {
     let row = |name: &str, digits: usize, better: Better, value: fn(&Figures) -> Option<f64>| {
-        let of = |s: &Subject| s.measured.as_ref().and_then(|measured| value(&measured.figures));
+        let of = |s: &Subject| s.seen.as_ref().and_then(|seen| value(&seen.figures));
         numbers(name, subjects, digits, if comparable { better } else { Better::Neither }, of)
     };
     let rows = vec![

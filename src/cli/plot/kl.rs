@@ -9,7 +9,6 @@ use crate::cli::error::Error;
 use crate::cli::trained::{ImageChoice, Source};
 use crate::inference::Codes;
 use crate::plot::curves::{Chart, Colour, Scale, Series, Style};
-use crate::train;
 
 /// Options of `plot kl`.
 ///
@@ -57,8 +56,7 @@ impl Kl {
         let codes = model.with_codec(|codec| Ok(codec.encode_bytes(data.test.images.pixels())?))?;
         let units = units(&codes);
         let chart = chart(&format!("{} on {}: {}", model.config.model, data.name, summary(&units)), &units);
-        let picture =
-            model.leave(self.out.as_deref(), "kl.svg", chart.svg().map_err(train::Error::from)?.as_bytes())?;
+        let picture = model.leave(self.out.as_deref(), "kl.svg", chart.svg()?.as_bytes())?;
         let text = format!("{}: {}", summary(&units), picture.display());
         let active_units = units.iter().filter(|unit| unit.active).count();
         self.source.place.answer(&Report { units, active_units, picture }, &text);

@@ -10,7 +10,7 @@ use crate::cli::runs::{History, folder, names, records};
 use crate::cli::trained::{answer, setting};
 use crate::files::write_atomically;
 use crate::plot::curves::{Chart, Colour, Scale, Series, Style};
-use crate::train::{self, Record, Which};
+use crate::train::{Record, Which};
 
 /// Options of `plot losses`.
 #[derive(Args, Clone, Debug)]
@@ -61,7 +61,7 @@ impl Losses {
             Some(path) => path.clone(),
             None => folder(&self.runs).join(self.quantity.file()),
         };
-        write_atomically(&picture, chart.svg().map_err(train::Error::from)?.as_bytes())?;
+        write_atomically(&picture, chart.svg()?.as_bytes())?;
         let text = format!("{} of {} runs: {}", self.quantity.name(), histories.len(), picture.display());
         let runs = histories.into_iter().map(|history| history.name).collect();
         answer(self.json, &Report { runs, quantity: self.quantity, picture }, &text);

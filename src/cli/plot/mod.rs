@@ -1,6 +1,7 @@
 //! `plot`: charts of trained runs.
 
 pub mod kl;
+mod latent;
 pub mod losses;
 
 use clap::{Args, Subcommand};
@@ -16,6 +17,8 @@ pub struct Plot {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
+    /// The codes of the test images in a plane, coloured by label
+    Latent(latent::Latent),
     /// The KL divergence of every latent unit, the largest first: which ones the VAE uses
     Kl(kl::Kl),
     /// The losses of several runs over the epochs, training and validation
@@ -29,6 +32,7 @@ impl Plot {
     /// A run cannot be read or has nothing to show, or the picture cannot be written.
     pub fn run(&self) -> Result<(), Error> {
         match &self.command {
+            Command::Latent(latent) => latent.run(),
             Command::Kl(kl) => kl.run(),
             Command::Losses(losses) => losses.run(),
         }
