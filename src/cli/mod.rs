@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod chosen;
+mod compare;
 mod device;
 mod display;
 mod doctor;
@@ -16,6 +17,7 @@ mod options;
 mod plot;
 mod probe;
 mod reconstruct;
+mod runs;
 mod sample;
 mod space;
 mod trained;
@@ -67,6 +69,8 @@ enum Command {
     Plot(plot::Plot),
     /// Tell what the codes know about the labels
     Probe(probe::Probe),
+    /// Compare runs: settings, figures, curves and pictures side by side, in a table and in a page
+    Compare(compare::Compare),
     /// Show test images and what the model makes of them
     Reconstruct(reconstruct::Reconstruct),
     /// Show the way through the latent space from one test image to another
@@ -97,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Export(export) => export.run().map(|()| Outcome::Finished),
         Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
         Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
+        Command::Compare(compare) => compare.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
         Command::Reconstruct(reconstruct) => reconstruct.run().map(|()| Outcome::Finished),
         Command::Interpolate(interpolate) => interpolate.run().map(|()| Outcome::Finished),

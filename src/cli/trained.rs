@@ -107,11 +107,7 @@ impl Place {
 
     /// Prints `report` as JSON if that was asked for, else `text`.
     pub fn answer(&self, report: &impl Serialize, text: &str) {
-        if self.json {
-            display::line(&serde_json::to_string(report).expect("a report is plain numbers and texts"));
-        } else {
-            display::line(text);
-        }
+        answer(self.json, report, text);
     }
 }
 
@@ -203,6 +199,15 @@ impl TrainedModel {
 fn folder_beside(file: &Path) -> PathBuf {
     let extension = if file.extension().is_some() { "" } else { "results" };
     file.with_extension(extension)
+}
+
+/// Prints `report` as JSON, or `text`.
+pub fn answer(json: bool, report: &impl Serialize, text: &str) {
+    if json {
+        display::line(&serde_json::to_string(report).expect("a report is plain numbers and texts"));
+    } else {
+        display::line(text);
+    }
 }
 
 /// An error about an option or an argument.

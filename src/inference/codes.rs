@@ -96,9 +96,14 @@ impl Codes {
         column_means(&deviations, self.latent)
     }
 
+    /// Which units say something about the image.
+    pub fn is_active(&self) -> Vec<bool> {
+        self.variance_of_units().into_iter().map(|variance| variance > ACTIVE_VARIANCE).collect()
+    }
+
     /// How many units say something about the image.
     pub fn active_units(&self) -> usize {
-        self.variance_of_units().iter().filter(|variance| **variance > ACTIVE_VARIANCE).count()
+        self.is_active().into_iter().filter(|active| *active).count()
     }
 
     /// The units, the one that says most about the image first: by their KL divergence, for the AE by their variance.
@@ -161,6 +166,7 @@ mod tests {
         let units = codes.kl_of_units();
         assert!((units[0] - 0.5 * (a + b)).abs() < 1e-12 && units[1] == 0.0, "{units:?}");
         assert_eq!((codes.active_units(), codes.most_active()), (1, vec![0, 1]));
+        assert_eq!(codes.is_active(), [true, false]);
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub enum Colour {
 
 impl Colour {
     /// The order in which series without a colour of their own take theirs.
-    pub(super) const ORDER: [Self; 7] =
+    pub const ORDER: [Self; 7] =
         [Self::Blue, Self::Vermilion, Self::Green, Self::Purple, Self::Orange, Self::SkyBlue, Self::Black];
 
     pub(super) const fn rgb(self) -> Rgb {
@@ -75,5 +75,11 @@ impl Colour {
             Self::SkyBlue => Rgb(0x56, 0xb4, 0xe9),
             Self::Black => Rgb(0x00, 0x00, 0x00),
         }
+    }
+}
+
+impl std::fmt::Display for Colour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.rgb().fmt(f)
     }
 }

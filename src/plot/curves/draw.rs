@@ -21,9 +21,10 @@ use crate::plot::units::{FONT, TITLE_FONT, UNITS, px};
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 
-/// (width, height) of a chart that stands alone, and of one beside others.
+/// (width, height) of a chart that stands alone, of one beside others, and of one that a telephone shows in full size.
 const ALONE: (i32, i32) = (px(760), px(440));
 const BESIDE: (i32, i32) = (px(560), px(400));
+const SMALL: (i32, i32) = (px(400), px(300));
 
 /// Room around the plot; on its left the labels of the ticks decide.
 const TOP: i32 = px(46);
@@ -60,7 +61,18 @@ const fn rgb(Rgb(red, green, blue): Rgb) -> RGBColor {
 /// # Errors
 /// There is no chart, a chart has no point to show, or its y range is not one.
 pub fn svg_side_by_side(charts: &[Chart]) -> Result<String, Error> {
-    let size = if charts.len() == 1 { ALONE } else { BESIDE };
+    svg_of_size(charts, if charts.len() == 1 { ALONE } else { BESIDE })
+}
+
+/// `chart` as an SVG document of 400 x 300 pixels, for a page that shows several.
+///
+/// # Errors
+/// As [`svg_side_by_side`].
+pub fn small_svg(chart: &Chart) -> Result<String, Error> {
+    svg_of_size(std::slice::from_ref(chart), SMALL)
+}
+
+fn svg_of_size(charts: &[Chart], size: (i32, i32)) -> Result<String, Error> {
     let panels = charts.iter().map(|chart| Panel::new(chart, size)).collect::<Result<Vec<_>, _>>()?;
     // The plots stand level: all leave the room that the highest legend needs.
     let above = panels.iter().map(|panel| panel.legend.above).max().ok_or(Error::NoChart)?;

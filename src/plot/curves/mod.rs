@@ -8,7 +8,7 @@ mod legend;
 mod trace;
 
 pub use super::palette::Colour;
-pub use draw::svg_side_by_side;
+pub use draw::{small_svg, svg_side_by_side};
 
 /// A chart that cannot be drawn.
 #[derive(Debug, thiserror::Error)]
