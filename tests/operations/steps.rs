@@ -49,7 +49,7 @@ fn gradients(step: u64, len: usize) -> Vec<f32> {
 
 pub fn adam_agrees_with_f64_step_by_step<B: Backend>(new: impl Fn() -> B) {
     let backend = &mut new();
-    backend.set_hyperparameters(Hyperparameters { learning_rate: LEARNING_RATE, beta: 1.0, seed: 1 });
+    backend.set_hyperparameters(Hyperparameters { learning_rate: LEARNING_RATE, beta: 1.0, seed: 1, free_bits: 0.0 });
     for len in LENGTHS {
         backend.set_step(Stream::Training, 0);
         let mut arenas = Arenas::zeros(backend, len);
