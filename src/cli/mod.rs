@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod chosen;
+mod denoise;
 mod device;
 mod display;
 mod doctor;
@@ -66,6 +67,8 @@ enum Command {
     Probe(probe::Probe),
     /// Show test images and what the model makes of them
     Reconstruct(reconstruct::Reconstruct),
+    /// Corrupt test images and let the model take the noise away
+    Denoise(denoise::Denoise),
     /// Show the way through the latent space from one test image to another
     Interpolate(interpolate::Interpolate),
     /// Show what each of the most active latent units changes
@@ -95,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
         Command::Reconstruct(reconstruct) => reconstruct.run().map(|()| Outcome::Finished),
+        Command::Denoise(denoise) => denoise.run().map(|()| Outcome::Finished),
         Command::Interpolate(interpolate) => interpolate.run().map(|()| Outcome::Finished),
         Command::Traverse(traverse) => traverse.run().map(|()| Outcome::Finished),
         Command::Manifold(manifold) => manifold.run().map(|()| Outcome::Finished),
