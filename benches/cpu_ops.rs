@@ -23,7 +23,7 @@ use harness::{Bench, Failure, Quantity, Unit, Verified};
 use oracle::{relative_error, uniform, widen};
 
 const STEP: Step = Step::once(Stream::Training, BATCH);
-const SETTINGS: Hyperparameters = Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 };
+const SETTINGS: Hyperparameters = Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1, free_bits: 0.0 };
 /// What f32 may be off by.
 const BOUND: f64 = 1e-6;
 

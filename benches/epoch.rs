@@ -127,7 +127,7 @@ impl Ceiling {
 fn epoch(pixels: &[u8]) -> Result<(f64, f64), Failure> {
     let mut cpu = Cpu::new(harness::threads())?;
     let mut model = VariationalAE::new(&mut cpu, DIMS, BATCH, SEED)?;
-    cpu.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: SEED });
+    cpu.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: SEED, free_bits: 0.0 });
     cpu.set_sums(Sums::zeros(DIMS.latent));
     let mut images = cpu.load_images(pixels.to_vec(), DIMS.input)?;
     let start = Instant::now();

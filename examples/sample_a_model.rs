@@ -45,7 +45,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut backend = Cpu::new(threads)?;
-    backend.set_hyperparameters(Hyperparameters { learning_rate: 2e-3, beta: 1.0, seed: SEED });
+    backend.set_hyperparameters(Hyperparameters { learning_rate: 2e-3, beta: 1.0, seed: SEED, free_bits: 0.0 });
     match arguments.as_slice() {
         [picture, model] => sample(&mut backend, model, picture),
         [picture] => {

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut backend = Cpu::new(threads)?;
-    backend.set_hyperparameters(Hyperparameters { learning_rate: 2e-3, beta: BETA, seed: SEED });
+    backend.set_hyperparameters(Hyperparameters { learning_rate: 2e-3, beta: BETA, seed: SEED, free_bits: 0.0 });
     let dims = Dims { input: COLUMNS, hidden: 128, latent: 4 };
     let mut model = VariationalAE::new(&mut backend, dims, BATCH, SEED)?;
     let mut training = DeviceImages::new(&mut backend, training.into_pixels(), COLUMNS)?;

@@ -8,6 +8,7 @@
 pub mod backend;
 pub mod cli;
 pub mod data;
+pub mod export;
 pub mod files;
 pub mod inference;
 pub mod lab;

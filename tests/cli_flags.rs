@@ -70,6 +70,19 @@ fn a_resume_draws_the_same_noise_bit_for_bit() {
     assert_eq!(place.losses("runs/whole", "train"), place.losses("runs/parts", "train"));
 }
 
+/// Four units of a small VAE, with nats for nothing, say more than they are worth to the loss.
+#[test]
+fn free_bits_keep_units_from_falling_silent() {
+    let place = Place::new();
+    let kl = |name: &str, nats: &str| f64_of(&trained(&place, name, &["--free-bits", nats]), "kl");
+    let (none, some) = (kl("none", "0"), kl("some", "3"));
+    assert!(some > none + 1.0, "{some} with free bits, {none} without");
+    assert_eq!(none, f64_of(&trained(&place, "default", &[]), "kl"));
+    let output = place.latent(&["vae", "--dataset", "digits", "--free-bits", "-1"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--free-bits = -1"));
+}
+
 #[test]
 fn schedules_set_the_step_size_of_each_epoch() {
     let place = Place::new();

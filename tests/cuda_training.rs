@@ -47,7 +47,7 @@ struct Training<B: Backend, M> {
 
 impl<B: Backend, M: Autoencoder<B>> Training<B, M> {
     fn new(mut backend: B, model: impl FnOnce(&mut B) -> M) -> Self {
-        backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 7 });
+        backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 7, free_bits: 0.0 });
         let model = model(&mut backend);
         let images = backend.load_images(pixels(), DIMS.input).unwrap();
         backend.set_sums(Sums::zeros(DIMS.latent));

@@ -69,7 +69,7 @@ impl Case {
     }
 
     fn step_of<B: Backend>(&self, mut model: impl Autoencoder<B>, backend: &mut B) -> (Sums, Vec<f32>) {
-        backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: self.beta, seed: 1 });
+        backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: self.beta, seed: 1, free_bits: 0.0 });
         backend.set_sums(Sums::zeros(self.model.dims.latent));
         backend.write(&mut model.parameters_mut().values.storage, &self.params).unwrap();
         backend.write(model.input_mut(), &self.x).unwrap();

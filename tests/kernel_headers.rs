@@ -96,7 +96,7 @@ fn elements(kernel: Kernel) -> Option<usize> {
 fn launches() -> Vec<LaunchCounts> {
     let settings = emulated::unchecked();
     let mut cuda: Cuda = emulated::backend(&settings, Precision::Fp32);
-    cuda.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 });
+    cuda.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1, free_bits: 0.0 });
     let mut model = VariationalAE::new(&mut cuda, DIMS, BATCH, 1).unwrap();
     let pixels = (0..BATCH * DIMS.input).map(|i| (i % 251) as u8).collect();
     let mut images = cuda.load_images(pixels, DIMS.input).unwrap();

@@ -23,7 +23,7 @@ const STEPS: usize = 50;
 
 /// Losses in nats an image, of each step over drawn digits.
 fn losses<B: Backend, M: Autoencoder<B>>(mut backend: B, new: impl FnOnce(&mut B) -> M) -> Vec<f64> {
-    backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: SEED });
+    backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: SEED, free_bits: 0.0 });
     let mut model = new(&mut backend);
     let pixels = DatasetName::Digits.load(Path::new(""), 3).unwrap().test.images.into_pixels();
     let mut images = backend.load_images(pixels[..IMAGES * DIMS.input].to_vec(), DIMS.input).unwrap();

@@ -118,7 +118,7 @@ fn compare<B: Backend, M: Autoencoder<B>>(
     let mut result = Comparison { name, worst: (0.0, String::new()), failures: Vec::new() };
     let (rows, dims, variational) = (file.rows(), file.dims(), file.kind() == Kind::Variational);
     let layout = layout_of(file.kind(), dims);
-    backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 });
+    backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1, free_bits: 0.0 });
     backend.write(&mut model.parameters_mut().values.storage, &file.arena("init")).unwrap();
     backend.write(model.input_mut(), &file.get_f32("x")).unwrap();
     for k in 0..3 {

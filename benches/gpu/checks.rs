@@ -197,7 +197,7 @@ fn variational_losses<B: Backend>(backend: &mut B, pixels: &[u8]) -> Result<Vec<
 
 /// The loss of each step.
 fn losses<B: Backend, M: Autoencoder<B>>(backend: &mut B, mut model: M, pixels: &[u8]) -> Result<Vec<f64>, Failure> {
-    backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 7 });
+    backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 7, free_bits: 0.0 });
     let mut images = backend.load_images(pixels.to_vec(), DIMS.input)?;
     let mut losses = Vec::new();
     for _ in 0..pixels.len() / DIMS.input / BATCH {

@@ -80,7 +80,7 @@ struct Run {
 
 impl Run {
     fn new(mut cuda: Cuda, pixels: &[u8]) -> Result<Self, Failure> {
-        cuda.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 });
+        cuda.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1, free_bits: 0.0 });
         cuda.set_sums(Sums::zeros(DIMS.latent));
         let model = VariationalAE::new(&mut cuda, DIMS, BATCH, 1)?;
         let images = cuda.load_images(pixels.to_vec(), DIMS.input)?;

@@ -57,7 +57,7 @@ impl<B: Backend, M: Autoencoder<B>> Bed<B, M> {
     /// # Errors
     /// Out of memory.
     pub fn new(mut backend: B, model: M) -> Result<Self, Failure> {
-        backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: BETA, seed: SEED });
+        backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: BETA, seed: SEED, free_bits: 0.0 });
         let pixels = uniform(1, IMAGES * DIMS.input, -4.0, 1.0).into_iter().map(|value| (255.0 * value.max(0.0)) as u8);
         let images = backend.load_images(pixels.collect(), DIMS.input)?;
         // 7919 is prime to their number: a permutation that jumps about.

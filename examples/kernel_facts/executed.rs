@@ -101,7 +101,7 @@ impl Steps<'_> {
         model: impl FnOnce(&mut Cuda) -> std::result::Result<M, latent::backend::Error>,
     ) -> Result<()> {
         let mut model = model(self.cuda)?;
-        self.cuda.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 });
+        self.cuda.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1, free_bits: 0.0 });
         let pixels = (0..BATCH * DIMS.input).map(|i| (i % 251) as u8).collect();
         let mut images = self.cuda.load_images(pixels, DIMS.input)?;
         let order: Vec<u32> = (0..BATCH as u32).collect();

@@ -176,6 +176,8 @@ pub struct Hyperparameters {
     pub learning_rate: f64,
     /// Weight of the KL divergence in the loss.
     pub beta: f64,
+    /// KL divergence, in nats, that each latent unit of each image has for nothing: below it the divergence has no gradient.
+    pub free_bits: f64,
     /// Seed of all noise.
     pub seed: u64,
 }
@@ -418,6 +420,9 @@ pub trait Backend: 'static {
     ///
     /// z = m + e^(v/2) eps gives dz/dm = 1 and dz/dv = eps e^(v/2) / 2; KL gives m and (e^v - 1) / 2. So
     /// dL/dm = dz + beta m and dL/dv = dz eps e^(v/2) / 2 + beta (e^v - 1) / 2.
+    ///
+    /// The loss counts max(free bits, KL) of each unit of each image, so beta is 0 where a unit's KL is less than
+    /// [`Hyperparameters::free_bits`] (Kingma and others 2016, who average over the batch first; here no image depends on another).
     fn reparameterise_backward(
         &mut self,
         latent: usize,

@@ -1,7 +1,7 @@
 //! Why a command failed.
 
 use crate::plot::{bars, curves, grid, roofline, scatter};
-use crate::{backend, files, lab, stats, train};
+use crate::{backend, data, files, lab, stats, train};
 
 /// Why a command failed; its message ends with what to do.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum Error {
     /// The device.
     #[error(transparent)]
     Backend(#[from] backend::Error),
+    /// Images of one's own.
+    #[error(transparent)]
+    Own(#[from] data::OwnError),
     /// A statistic that cannot be computed.
     #[error(transparent)]
     Stats(#[from] stats::Error),
@@ -51,9 +54,13 @@ impl Error {
             Self::Run(error) => error.is_input_fault(),
             Self::Backend(error) => error.is_input_fault(),
             Self::Lab(error) => error.is_input_fault(),
-            Self::Softcuda(_) | Self::File(_) | Self::Grid(_) | Self::Stats(_) | Self::Curves(_) | Self::Scatter(_) => {
-                true
-            }
+            Self::Own(_)
+            | Self::Softcuda(_)
+            | Self::File(_)
+            | Self::Grid(_)
+            | Self::Stats(_)
+            | Self::Curves(_)
+            | Self::Scatter(_) => true,
             Self::Bars(_) | Self::Roofline(_) | Self::Findings(_) => false,
         }
     }

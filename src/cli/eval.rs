@@ -335,7 +335,7 @@ impl Measurement<'_> {
         }
         backend.write(&mut model.parameters_mut().values.storage, &weights.values)?;
         let Config { lr, beta, seed, .. } = *config;
-        backend.set_hyperparameters(Hyperparameters { learning_rate: lr, beta, seed });
+        backend.set_hyperparameters(Hyperparameters { learning_rate: lr, beta, seed, free_bits: 0.0 });
         evaluate(backend, &mut model, &mut images, noise, beta)
     }
 }

@@ -6,8 +6,10 @@ mod compare;
 mod device;
 mod display;
 mod doctor;
+mod encode;
 mod error;
 mod eval;
+mod export;
 mod interpolate;
 mod kernels;
 mod manifold;
@@ -57,6 +59,12 @@ enum Command {
     Sample(sample::Sample),
     /// Find images of a kind that a model was not trained on
     Anomaly(anomaly::Anomaly),
+    /// Turn images into codes: of a set, or of one's own
+    Encode(encode::Encode),
+    /// Turn codes into images
+    Decode(encode::Decode),
+    /// Write the model for other programs: ONNX, safetensors
+    Export(export::Export),
     /// Draw what a run learnt: its latent space, the use of its units, its losses
     Plot(plot::Plot),
     /// Tell what the codes know about the labels
@@ -88,6 +96,9 @@ pub fn run() -> ExitCode {
         Command::Kernels(kernels) => kernels.run().map(|()| Outcome::Finished),
         Command::Sample(sample) => sample.run().map(|()| Outcome::Finished),
         Command::Anomaly(anomaly) => anomaly.run(&stop_on_signal()),
+        Command::Encode(encode) => encode.run().map(|()| Outcome::Finished),
+        Command::Decode(decode) => decode.run().map(|()| Outcome::Finished),
+        Command::Export(export) => export.run().map(|()| Outcome::Finished),
         Command::Plot(plot) => plot.run().map(|()| Outcome::Finished),
         Command::Probe(probe) => probe.run().map(|()| Outcome::Finished),
         Command::Compare(compare) => compare.run().map(|()| Outcome::Finished),

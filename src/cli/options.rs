@@ -50,6 +50,9 @@ pub struct Settings {
     /// Let that weight rise over this many epochs; epoch e has e / EPOCHS of it [default: 0]
     #[arg(long, value_name = "EPOCHS")]
     kl_warmup: Option<u32>,
+    /// Give each latent unit of each image so many nats of KL for nothing, so that fewer units fall silent [default: 0]
+    #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
+    free_bits: Option<f64>,
     /// Make pixels black or white: at the middle, or anew each epoch with their brightness as probability [default: none]
     #[arg(long, value_enum, value_name = "HOW")]
     binarize: Option<Binarize>,
@@ -238,6 +241,7 @@ impl Settings {
             latent_dim: own.latent_dim.unwrap_or(base.latent_dim),
             beta: own.beta.unwrap_or(base.beta),
             kl_warmup: own.kl_warmup.unwrap_or(base.kl_warmup),
+            free_bits: own.free_bits.unwrap_or(base.free_bits),
             binarize: own.binarize.unwrap_or(base.binarize),
             corrupt: own.corrupt.or(base.corrupt),
             holdout_class: own.holdout_class.or(base.holdout_class),

@@ -8,11 +8,13 @@ mod digits;
 mod error;
 mod idx;
 mod images;
+mod own;
 mod preparation;
 mod set;
 
 pub use corruption::{Corruption, UnknownCorruption};
 pub use error::{Error, Fault};
 pub use images::{Images, Split};
+pub use own::{OwnError, OwnImages};
 pub use preparation::{Binarize, Preparation};
 pub use set::{Dataset, DatasetName};

@@ -77,7 +77,7 @@ impl<'a, B: Backend> Trained<'a, B, VariationalAE<B>> {
 
 impl<'a, B: Backend, M: Autoencoder<B>> Trained<'a, B, M> {
     fn with(backend: &'a mut B, mut model: M, weights: &Weights) -> Result<Self, Error> {
-        backend.set_hyperparameters(Hyperparameters { learning_rate: 0.0, beta: 1.0, seed: 0 });
+        backend.set_hyperparameters(Hyperparameters { learning_rate: 0.0, beta: 1.0, seed: 0, free_bits: 0.0 });
         backend.write(&mut model.parameters_mut().values.storage, &weights.values)?;
         Ok(Self { backend, model })
     }

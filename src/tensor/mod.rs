@@ -4,8 +4,10 @@
 
 mod arena;
 mod file;
+mod npy;
 mod shape;
 
 pub use arena::{Arena, Layout, Slot};
 pub use file::{FileError, Tensor, TensorFile};
+pub use npy::{Array, NpyError};
 pub use shape::Shape;

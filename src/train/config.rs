@@ -56,6 +56,8 @@ pub struct Config {
     pub beta: f64,
     /// Epochs over which that weight rises from 0, linearly.
     pub kl_warmup: u32,
+    /// KL divergence in nats that each latent unit of each image has for nothing.
+    pub free_bits: f64,
     /// How grey pixels become black or white.
     pub binarize: Binarize,
     /// What is done to inputs whose targets stay clean.
@@ -100,6 +102,7 @@ impl Config {
             latent_dim: 200,
             beta: 1.0,
             kl_warmup: 0,
+            free_bits: 0.0,
             binarize: Binarize::None,
             corrupt: None,
             holdout_class: None,
@@ -171,6 +174,9 @@ impl Config {
                 self.beta,
                 "is not a number from 0 up; 1 is the evidence lower bound".to_owned(),
             ));
+        }
+        if !(self.free_bits >= 0.0 && self.free_bits.is_finite()) {
+            return Err(fault("--free-bits", self.free_bits, "is not a number of nats from 0 up".to_owned()));
         }
         if !(0.0..1.0).contains(&self.val_split) {
             return Err(fault("--val-split", self.val_split, "is not a share from 0 to below 1".to_owned()));

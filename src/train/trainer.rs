@@ -115,7 +115,12 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
         let Session { config, progress, .. } = &mut self.session;
         let (config, epoch, count) = (*config, progress.epochs + 1, self.images.count);
         let beta = config.beta_in(epoch);
-        let hyperparameters = Hyperparameters { learning_rate: config.lr_in(epoch), beta, seed: config.seed };
+        let hyperparameters = Hyperparameters {
+            learning_rate: config.lr_in(epoch),
+            beta,
+            seed: config.seed,
+            free_bits: config.free_bits,
+        };
         self.backend.set_hyperparameters(hyperparameters);
         self.images.shuffle(self.backend, config.seed, epoch, progress.position)?;
         let fresh = progress.position == 0;
@@ -187,7 +192,12 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
     fn validate(&mut self) -> Result<(), Error> {
         let Session { config, progress, .. } = &self.session;
         let (epoch, beta) = (progress.epochs, config.beta);
-        let hyperparameters = Hyperparameters { learning_rate: config.lr_in(epoch), beta, seed: config.seed };
+        let hyperparameters = Hyperparameters {
+            learning_rate: config.lr_in(epoch),
+            beta,
+            seed: config.seed,
+            free_bits: config.free_bits,
+        };
         let start = Instant::now();
         let averages = evaluate(self.backend, self.model, self.validation, Noise::Drawn, beta)?;
         let seconds = start.elapsed().as_secs_f64();

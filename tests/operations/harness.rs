@@ -20,6 +20,7 @@ macro_rules! every_body {
             posterior::drawn_noise_is_that_of_its_address,
             posterior::standard_normal_is_that_of_its_address,
             posterior::reparameterise_backward_agrees_with_f64,
+            posterior::divergence_below_the_free_bits_has_no_gradient,
             steps::adam_agrees_with_f64_step_by_step,
             steps::gather_takes_images_in_order_from_a_position,
             steps::targets_are_taken_beside_their_images_and_replaced_in_place,
@@ -77,7 +78,7 @@ pub fn some_sums(units: usize) -> Sums {
 
 /// What every operation leaves at ordinary, odd and smallest shapes, bit for bit.
 pub fn everything<B: Backend>(backend: &mut B) -> Vec<(String, Vec<u64>)> {
-    backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 0.7, seed: 5 });
+    backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 0.7, seed: 5, free_bits: 0.0 });
     let mut all = layers::everything(backend);
     all.extend(posterior::everything(backend));
     all.extend(steps::everything(backend));

@@ -136,7 +136,7 @@ fn drawn(stream: Stream, step: u64, len: usize) -> Vec<f32> {
 }
 
 fn hyperparameters(beta: f64) -> Hyperparameters {
-    Hyperparameters { learning_rate: 1e-3, beta, seed: SEED }
+    Hyperparameters { learning_rate: 1e-3, beta, seed: SEED, free_bits: 0.0 }
 }
 
 pub fn drawn_noise_is_that_of_its_address<B: Backend>(new: impl Fn() -> B) {
@@ -179,6 +179,31 @@ pub fn reparameterise_backward_agrees_with_f64<B: Backend>(new: impl Fn() -> B) 
             assert_close(&format!("{} beta {beta}", case.name()), &case.backward(backend), &want, 2e-7);
         }
     }
+}
+
+pub fn divergence_below_the_free_bits_has_no_gradient<B: Backend>(new: impl Fn() -> B) {
+    let backend = &mut new();
+    let (mut below, mut above) = (0, 0);
+    for free_bits in [0.05, 0.5, 1e9] {
+        backend.set_hyperparameters(Hyperparameters { free_bits, ..hyperparameters(0.7) });
+        for case in SHAPES.map(Case::new) {
+            let inputs = case.posteriors().into_iter().zip(widen(&case.eps)).zip(widen(&case.dz));
+            let gradients = inputs.map(|(((m, v), e), dz)| {
+                let free = oracle::kl(m, v) < free_bits;
+                if free {
+                    below += 1
+                } else {
+                    above += 1
+                }
+                oracle::reparameterise_backward(m, v, e, dz, if free { 0.0 } else { 0.7 })
+            });
+            let (dmean, dlog_var): (Vec<f64>, Vec<f64>) = gradients.unzip();
+            let rows = dmean.chunks_exact(case.latent).zip(dlog_var.chunks_exact(case.latent));
+            let want: Vec<f64> = rows.flat_map(|(m, v)| [m, v].concat()).collect();
+            assert_close(&format!("{} free bits {free_bits}", case.name()), &case.backward(backend), &want, 2e-7);
+        }
+    }
+    assert!(below > 100 && above > 100, "{below} below and {above} above show too little");
 }
 
 pub fn everything<B: Backend>(backend: &mut B) -> Vec<(String, Vec<u64>)> {

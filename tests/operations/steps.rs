@@ -49,7 +49,7 @@ fn gradients(step: u64, len: usize) -> Vec<f32> {
 
 pub fn adam_agrees_with_f64_step_by_step<B: Backend>(new: impl Fn() -> B) {
     let backend = &mut new();
-    backend.set_hyperparameters(Hyperparameters { learning_rate: LEARNING_RATE, beta: 1.0, seed: 1 });
+    backend.set_hyperparameters(Hyperparameters { learning_rate: LEARNING_RATE, beta: 1.0, seed: 1, free_bits: 0.0 });
     for len in LENGTHS {
         backend.set_step(Stream::Training, 0);
         let mut arenas = Arenas::zeros(backend, len);
@@ -108,7 +108,7 @@ pub fn targets_are_taken_beside_their_images_and_replaced_in_place<B: Backend>(n
     backend.set_sums(Sums::zeros(0));
     let mut images = backend.load_images(pixels(), PIXELS).unwrap();
     let order: Vec<u32> = (0..40).map(|i| (i * 23 + 11) % 40).collect();
-    let mut takes = |backend: &mut B, images: &mut B::Images, inputs: &[u8], targets: &[u8], position: usize| {
+    let takes = |backend: &mut B, images: &mut B::Images, inputs: &[u8], targets: &[u8], position: usize| {
         backend.set_order(images, &order, position).unwrap();
         let rows = 9;
         let (mut input, mut target) = (output(backend, rows * PIXELS), output(backend, rows * PIXELS));

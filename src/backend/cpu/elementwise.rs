@@ -148,19 +148,28 @@ pub fn add_moments(latent: usize, posterior: &[f32], sum: &mut [f64], squares: &
     }
 }
 
-/// out = (dz + beta m) beside (dz eps e^(v/2) / 2 + beta (e^v - 1) / 2).
+/// out = (dz + beta m) beside (dz eps e^(v/2) / 2 + beta (e^v - 1) / 2), with 0 in place of beta where a unit's KL is below
+/// `free_bits`.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
-pub fn posterior_gradient(latent: usize, beta: f32, posterior: &[f32], eps: &[f32], dz: &[f32], out: &mut [f32]) {
+pub fn posterior_gradient(
+    latent: usize,
+    (beta, free_bits): (f32, f32),
+    posterior: &[f32],
+    eps: &[f32],
+    dz: &[f32],
+    out: &mut [f32],
+) {
+    let weight = |m: f32, v: f32| if kl(m, v) < free_bits { 0.0 } else { beta };
     let inputs = posterior.chunks_exact(2 * latent).zip(eps.chunks_exact(latent)).zip(dz.chunks_exact(latent));
     for (((posterior, eps), dz), out) in inputs.zip(out.chunks_exact_mut(2 * latent)) {
         let (mean, log_var) = posterior.split_at(latent);
         let (d_mean, d_log_var) = out.split_at_mut(latent);
-        for ((d, m), dz) in d_mean.iter_mut().zip(mean).zip(dz) {
-            *d = beta.mul_add(*m, *dz);
+        for (((d, m), v), dz) in d_mean.iter_mut().zip(mean).zip(log_var).zip(dz) {
+            *d = weight(*m, *v).mul_add(*m, *dz);
         }
-        for (((d, v), e), dz) in d_log_var.iter_mut().zip(log_var).zip(eps).zip(dz) {
+        for ((((d, m), v), e), dz) in d_log_var.iter_mut().zip(mean).zip(log_var).zip(eps).zip(dz) {
             let deviation = math::exp(0.5 * v);
-            *d = 0.5 * (dz * e).mul_add(deviation, beta * (math::exp_m1_minus_x(*v) + v));
+            *d = 0.5 * (dz * e).mul_add(deviation, weight(*m, *v) * (math::exp_m1_minus_x(*v) + v));
         }
     }
 }

@@ -62,7 +62,7 @@ impl Cpu {
         let pool = Pool::new(threads.max(1)).map_err(|source| Error::Threads { threads, source })?;
         Ok(Self {
             pool,
-            hyperparameters: Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 },
+            hyperparameters: Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1, free_bits: 0.0 },
             steps: HashMap::new(),
             current: Step::once(Stream::Training, 0),
             sums: Sums::default(),
@@ -397,7 +397,9 @@ impl Backend for Cpu {
         dz: &Buffer,
         dposterior: &mut Buffer,
     ) {
-        let (rows, beta) = (self.current.rows, self.hyperparameters.beta as f32);
+        let rows = self.current.rows;
+        let Hyperparameters { beta, free_bits, .. } = self.hyperparameters;
+        let divergence = (beta as f32, free_bits as f32);
         let out = Parts::new(&mut dposterior[..2 * rows * latent]);
         let (tasks, rows_of) = row_tasks(rows);
         self.pool.run(tasks, &|task| {
@@ -406,7 +408,7 @@ impl Backend for Cpu {
             // SAFETY: a row belongs to one task.
             let out = unsafe { out.part(double.clone()) };
             let (eps, dz) = (&eps[part.clone()], &dz[part]);
-            loops::posterior_gradient(latent, beta, &posterior[double], eps, dz, out);
+            loops::posterior_gradient(latent, divergence, &posterior[double], eps, dz, out);
         });
     }
 

@@ -26,14 +26,26 @@ pub struct Settings {
     step_size: f32,
     root_scale: f32,
     blocks_done: u32,
+    free_bits: f32,
+    _padding: u32,
 }
 
 impl Settings {
     /// What the steps to come need to know.
     pub fn new(hyperparameters: Hyperparameters, steps: [u64; STREAMS]) -> Self {
-        let Hyperparameters { learning_rate, beta, seed } = hyperparameters;
+        let Hyperparameters { learning_rate, beta, free_bits, seed } = hyperparameters;
         let (step_size, root_scale) = adam::corrections(learning_rate, steps[Stream::Training as usize]);
-        Self { steps, seed, learning_rate, beta: beta as f32, step_size, root_scale, blocks_done: 0 }
+        Self {
+            steps,
+            seed,
+            learning_rate,
+            beta: beta as f32,
+            step_size,
+            root_scale,
+            blocks_done: 0,
+            free_bits: free_bits as f32,
+            _padding: 0,
+        }
     }
 }
 
@@ -83,4 +95,4 @@ pub struct Control {
 }
 
 // The kernels hold the same assertion.
-const _: () = assert!(size_of::<Control>() == 176);
+const _: () = assert!(size_of::<Control>() == 184);

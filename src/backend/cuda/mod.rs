@@ -131,7 +131,7 @@ impl Cuda {
             compiler,
             functions: HashMap::new(),
             control,
-            hyperparameters: Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1 },
+            hyperparameters: Hyperparameters { learning_rate: 1e-3, beta: 1.0, seed: 1, free_bits: 0.0 },
             steps: [0; STREAMS],
             new_sums: None,
             stale: true,

@@ -27,7 +27,7 @@ use crate::noise::{Address, PhiloxRng, Stream};
 const ULP: f64 = 1.0 / (1u64 << 24) as f64;
 
 /// What the cases train with: at step [`STEP`] of stream [`Stream::Training`].
-const HYPERPARAMETERS: Hyperparameters = Hyperparameters { learning_rate: 1e-3, beta: 0.5, seed: 1 };
+const HYPERPARAMETERS: Hyperparameters = Hyperparameters { learning_rate: 1e-3, beta: 0.5, seed: 1, free_bits: 0.0 };
 const STEP: u64 = 9;
 
 /// `count` numbers, uniform in [-1, 1), the same for the same seed.

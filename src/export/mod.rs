@@ -1,0 +1,3 @@
+//! Trained models in the formats of other programs.
+
+pub mod onnx;
