@@ -24,6 +24,14 @@ pub fn complain(error: &super::Error) {
     note(&format!("error: {error}"));
 }
 
+/// A bar on standard error, where that is a terminal.
+pub fn progress(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
+    bar
+}
+
 /// Shows one run.
 pub struct Display {
     config: Config,

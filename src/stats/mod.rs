@@ -8,6 +8,7 @@ mod neighbours;
 mod pca;
 mod psnr;
 mod roc;
+mod sampling;
 mod tsne;
 
 pub use error::Error;
@@ -17,4 +18,5 @@ pub use neighbours::NearestNeighbours;
 pub use pca::Pca;
 pub use psnr::{mean_squared_error, psnr};
 pub use roc::{Roc, average_precision};
+pub use sampling::balanced_draw;
 pub use tsne::tsne;

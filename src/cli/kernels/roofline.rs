@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::compare::{progress, run_step};
+use super::compare::run_step;
 use super::machine::{Machine, Where, setting};
 use crate::cli::{Error, display};
 use crate::files::{can_be_written, write_atomically};
@@ -147,7 +147,7 @@ impl Roof {
         // The kernels that measure ceilings are none of those beneath them.
         let is_beneath = |entry: &&Entry| entry.needs <= capability && !entry.name.starts_with("ceiling/");
         let entries: Vec<&Entry> = ENTRIES.iter().filter(is_beneath).collect();
-        let bar = progress(entries.len());
+        let bar = display::progress(entries.len());
         let mut rows = Vec::new();
         for entry in entries {
             bar.set_message(entry.name);

@@ -8,7 +8,6 @@ mod table;
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use self::figures::{Counted, Step};
@@ -102,7 +101,7 @@ impl Compare {
 
     fn compare(&self, staircase: &'static Staircase, machine: &mut Machine) -> Result<Comparison, Error> {
         let size = self.size(staircase);
-        let progress = progress(staircase.steps.len());
+        let progress = display::progress(staircase.steps.len());
         let mut steps = Vec::new();
         for name in staircase.steps {
             progress.set_message(*name);
@@ -199,12 +198,4 @@ impl Comparison {
         let touched = if self.staircase == "gemm" { picture::first_two_steps(&self.steps, self.k) } else { None };
         picture::bars(self.title(), &self.steps, touched)
     }
-}
-
-/// A bar on standard error, where that is a terminal.
-pub(super) fn progress(steps: usize) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(steps as u64), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {msg}  {elapsed}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
-    bar
 }
