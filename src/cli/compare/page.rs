@@ -129,8 +129,7 @@ impl Comparison {
         if charts.is_empty() {
             return Ok(String::new());
         }
-        let about =
-            "A line in training, dashed in validation. The loss is BCE + beta KL; a vanilla autoencoder has no KL.";
+        let about = "A line in training, dashed in validation. The loss is what was minimised, BCE + beta KL unless the settings say otherwise.";
         Ok(format!("<h2>Curves</h2>\n<p>{about}</p>\n{}{}", self.legend(|_| String::new()), figures(&charts)?))
     }
 
