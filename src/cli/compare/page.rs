@@ -15,6 +15,9 @@ use crate::cli::runs::History;
 use crate::plot::curves::{Chart, Colour, Series, Style, small_svg};
 use crate::plot::grid::Grid;
 
+/// The page may show what it holds, and load nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
 const STYLE: &str = include_str!("page.css");
 
 /// Images side by side.
@@ -39,6 +42,7 @@ impl Comparison {
         Ok(format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
              <link rel=\"icon\" href=\"data:,\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{}\
              </body>\n</html>\n",
             parts.concat()
@@ -60,12 +64,17 @@ impl Comparison {
         html
     }
 
+    /// Each run and its colour.
+    fn coloured(&self) -> impl Iterator<Item = (&Subject, Colour)> {
+        self.subjects.iter().zip(Colour::ORDER)
+    }
+
     /// The colour and the name of each run, and what `describe` adds.
     fn legend(&self, describe: impl Fn(&Subject) -> String) -> String {
         let item = |(subject, colour): (&Subject, Colour)| {
-            format!("<li>{}{}{}</li>\n", swatch(colour), escaped(&subject.name), describe(subject))
+            format!("<li>{}{}</li>\n", named(subject, colour), describe(subject))
         };
-        let items: String = self.subjects.iter().zip(Colour::ORDER).map(item).collect();
+        let items: String = self.coloured().map(item).collect();
         format!("<ul class=\"runs\">\n{items}</ul>\n")
     }
 
@@ -80,6 +89,9 @@ impl Comparison {
         let Section { title, rows } = table::settings(&self.subjects);
         let (differing, equal): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(Row::differs);
         let count = equal.len();
+        if differing.is_empty() && equal.is_empty() {
+            return String::new();
+        }
         let mut html = format!("<h2>{title}</h2>\n");
         if differing.is_empty() {
             html += "<p>The runs have the same settings.</p>\n";
@@ -95,9 +107,8 @@ impl Comparison {
     }
 
     fn table(&self, section: &Section) -> String {
-        let names = self.subjects.iter().zip(Colour::ORDER);
-        let names: String =
-            names.map(|(s, colour)| format!("<th scope=\"col\">{}{}</th>", swatch(colour), escaped(&s.name))).collect();
+        let name = |(s, colour): (&Subject, Colour)| format!("<th scope=\"col\">{}</th>", named(s, colour));
+        let names: String = self.coloured().map(name).collect();
         let title =
             if section.title.is_empty() { String::new() } else { format!("<p>{}.</p>\n", escaped(&section.title)) };
         let rows: String = section.rows.iter().map(row).collect();
@@ -118,8 +129,7 @@ impl Comparison {
         if charts.is_empty() {
             return Ok(String::new());
         }
-        let about =
-            "A line in training, dashed in validation. The loss is BCE + beta KL; a vanilla autoencoder has no KL.";
+        let about = "A line in training, dashed in validation. The loss is what was minimised, BCE + beta KL unless the settings say otherwise.";
         Ok(format!("<h2>Curves</h2>\n<p>{about}</p>\n{}{}", self.legend(|_| String::new()), figures(&charts)?))
     }
 
@@ -127,7 +137,7 @@ impl Comparison {
     fn spectra(&self) -> Result<String, Error> {
         let units = |subject: &Subject| subject.seen.as_ref().map_or_else(Vec::new, |seen| seen.units.clone());
         let mut series = Vec::new();
-        for (subject, colour) in self.subjects.iter().zip(Colour::ORDER) {
+        for (subject, colour) in self.coloured() {
             let points: Vec<(f64, f64)> = (1..).map(f64::from).zip(units(subject).iter().map(|unit| unit.kl)).collect();
             if !points.is_empty() {
                 series.push(Series::new("", points, Style::Line).coloured(colour));
@@ -154,7 +164,7 @@ impl Comparison {
     fn reconstructions(&self) -> Result<String, Error> {
         let mut html = String::new();
         for (i, set) in self.sets.0.iter().enumerate() {
-            let own = self.subjects.iter().zip(Colour::ORDER).filter(|(subject, _)| subject.set == i);
+            let own = self.coloured().filter(|(subject, _)| subject.set == i);
             let shape = (set.split.images.rows(), set.split.images.columns());
             let mut pictures = String::new();
             for (subject, colour) in own {
@@ -178,7 +188,7 @@ impl Comparison {
     /// What each variational model draws from the prior.
     fn samples(&self) -> Result<String, Error> {
         let mut pictures = String::new();
-        for (subject, colour) in self.subjects.iter().zip(Colour::ORDER) {
+        for (subject, colour) in self.coloured() {
             if let Some(samples) = &subject.samples {
                 pictures += &picture(&named(subject, colour), samples, subject.model.image_shape())?;
             }

@@ -72,7 +72,8 @@ impl Latent {
         let pixels = &images.pixels()[..count * images.pixels_per_image()];
         let codes = model.with_codec(|codec| Ok(codec.encode_bytes(pixels)?))?;
         let (plane, explained_share) = self.plane(&codes)?;
-        let scatter = Scatter { title: title(&model, &codes), labels: labels[..count].to_vec(), ..plane };
+        let (title, sentences) = (title(&model, &codes), sentences(self.method, &codes));
+        let scatter = Scatter { title, sentences, labels: labels[..count].to_vec(), ..plane };
         let name = if self.method == Method::Pca { "latent-pca.svg" } else { "latent-tsne.svg" };
         let picture = model.leave(self.out.as_deref(), name, scatter.svg()?.as_bytes())?;
         let text = format!("the codes of {count} test images: {}", picture.display());
@@ -97,10 +98,9 @@ impl Latent {
     fn plane(&self, codes: &Codes) -> Result<(Scatter, Option<Vec<f64>>), Error> {
         let pairs = |plane: &[f32]| plane.chunks_exact(2).map(|point| (point[0], point[1])).collect();
         if self.method == Method::Tsne {
-            let sentence = "t-SNE keeps neighbours together; distances between groups and their sizes mean little.";
             let perplexity = PERPLEXITY.min(((codes.len() - 2) / 3) as f32);
             let points = pairs(&tsne(&codes.mean, codes.latent, perplexity)?);
-            return Ok((Scatter { points, sentences: vec![sentence.to_owned()], ..Scatter::default() }, None));
+            return Ok((Scatter { points, ..Scatter::default() }, None));
         }
         if codes.latent == 2 {
             let [x_label, y_label] = ["latent unit 0", "latent unit 1"].map(str::to_owned);
@@ -117,12 +117,18 @@ impl Latent {
     }
 }
 
-/// "vae 784-400-400-200: posterior means of 10000 test images (18 of 200 units are active)".
+/// "vae 784-400-400-200: posterior means of 10000 test images".
 fn title(model: &TrainedModel, codes: &Codes) -> String {
-    let (name, count) = (model.name(), codes.len());
-    if codes.log_var.is_none() {
-        return format!("{name}: codes of {count} test images");
-    }
-    let active = codes.active_units();
-    format!("{name}: posterior means of {count} test images ({active} of {} units are active)", codes.latent)
+    let what = if codes.log_var.is_some() { "posterior means" } else { "codes" };
+    format!("{}: {what} of {} test images", model.name(), codes.len())
+}
+
+/// What to know about the picture.
+fn sentences(method: Method, codes: &Codes) -> Vec<String> {
+    let map = "t-SNE keeps neighbours together; distances between groups and their sizes mean little.";
+    let map = (method == Method::Tsne).then(|| map.to_owned());
+    let (active, latent) = (codes.active_units(), codes.latent);
+    let collapsed = (codes.log_var.is_some() && active < latent)
+        .then(|| format!("{active} of the {latent} latent units are active; the means of the others are all but 0."));
+    map.into_iter().chain(collapsed).collect()
 }

@@ -33,7 +33,7 @@ pub struct Losses {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Quantity {
-    /// What was minimised: BCE + beta KL
+    /// What was minimised: BCE + beta KL, unless the settings say otherwise
     Loss,
     /// The binary cross-entropy alone
     Bce,
@@ -146,5 +146,43 @@ impl Quantity {
             y_scale: Scale::Log,
             y_range: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Kind;
+    use crate::train::Averages;
+
+    fn history(name: &str, kind: Kind) -> History {
+        let averages =
+            |bce| Averages { loss: bce + 2.0, bce, kl: 1.0, active_units: (kind == Kind::Variational).then_some(3) };
+        let record = |epoch, which, bce| {
+            let (averages, learning_rate) = (averages(bce), 1e-3);
+            Record { epoch, which, averages, beta: 2.0, learning_rate, images_per_second: 1.0, seconds: 1.0 }
+        };
+        let records =
+            vec![record(1, Which::Train, 9.0), record(2, Which::Train, 7.0), record(2, Which::Validation, 8.0)];
+        History { name: name.to_owned(), records }
+    }
+
+    #[test]
+    fn a_run_has_one_colour_a_line_in_training_and_dashes_in_validation() {
+        let chart = Quantity::Loss.chart(&[history("ae", Kind::Vanilla), history("vae", Kind::Variational)]);
+        let of = |i: usize| &chart.series[i];
+        assert_eq!((of(0).label.as_str(), of(1).label.as_str(), of(2).label.as_str()), ("ae", "", "vae"));
+        assert_eq!((&of(0).points, of(0).style), (&vec![(1.0, 11.0), (2.0, 9.0)], Style::Line));
+        assert_eq!((&of(1).points, of(1).style), (&vec![(2.0, 10.0)], Style::Dashed));
+        assert!(of(0).colour == of(1).colour && of(2).colour == of(3).colour && of(0).colour != of(2).colour);
+        assert_eq!(Quantity::Bce.chart(&[history("ae", Kind::Vanilla)]).series[0].points, [(1.0, 9.0), (2.0, 7.0)]);
+    }
+
+    #[test]
+    fn only_variational_models_have_a_divergence_and_keep_their_colour() {
+        let histories = [history("ae", Kind::Vanilla), history("vae", Kind::Variational)];
+        let chart = Quantity::Kl.chart(&histories);
+        assert_eq!((chart.series.len(), &chart.series[0].points), (2, &vec![(1.0, 1.0), (2.0, 1.0)]));
+        assert_eq!(chart.series[0].colour, Quantity::Loss.chart(&histories).series[2].colour);
     }
 }
