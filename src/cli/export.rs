@@ -7,9 +7,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::error::Error;
-use super::trained::Source;
-use crate::export::onnx;
+use super::trained::{ImageChoice, Source, TrainedModel};
+use crate::data::Split;
+use crate::export::{Explorer, onnx};
 use crate::files::write_atomically;
+use crate::nn::Kind;
 use crate::train::{self, write_model};
 
 /// Options of `export`.
@@ -23,6 +25,11 @@ pub struct Export {
     /// Only model.safetensors, which PyTorch's load_state_dict takes
     #[arg(long)]
     safetensors: bool,
+    /// Only explorer.html: a page with the model in it, to walk through its latent space and to draw digits; needs no network
+    #[arg(long)]
+    explorer: bool,
+    #[command(flatten)]
+    images: ImageChoice,
     /// The folder to write to [default: export in the run's folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -43,7 +50,7 @@ impl Export {
         let model = self.source.open()?;
         let folder = self.out.clone().unwrap_or_else(|| model.folder.join("export"));
         fs::create_dir_all(&folder).map_err(|source| train::Error::CreateRun { path: folder.clone(), source })?;
-        let all = !(self.onnx || self.safetensors);
+        let all = !(self.onnx || self.safetensors || self.explorer);
         let mut files = Vec::new();
         if all || self.onnx {
             files.push(write(&folder, "encoder.onnx", &onnx::encoder(&model.weights))?);
@@ -54,10 +61,34 @@ impl Export {
             write_model(&path, &model.weights)?;
             files.push(path);
         }
+        if all || self.explorer {
+            files.push(write(&folder, "explorer.html", self.explorer(&model)?.as_bytes())?);
+        }
         let text: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         self.source.place.answer(&Report { files }, &text.join("\n"));
         Ok(())
     }
+
+    fn explorer(&self, model: &TrainedModel) -> Result<String, Error> {
+        let data = model.dataset(&self.images)?;
+        let codes = model.with_codec(|codec| Ok(codec.encode_bytes(data.test.images.pixels())?))?;
+        let what = if model.weights.kind == Kind::Variational { "a variational autoencoder" } else { "an autoencoder" };
+        let page = Explorer {
+            title: &format!("The latent space of {what} of {}", data.name),
+            weights: &model.weights,
+            shape: (data.test.images.rows(), data.test.images.columns()),
+            codes: &codes,
+            labels: &data.test.labels,
+            examples: &examples(&data.test),
+        };
+        Ok(page.page())
+    }
+}
+
+/// One image of each label, the first of it.
+fn examples(test: &Split) -> Vec<u8> {
+    let first = |label| test.labels.iter().position(|other| *other == label);
+    (0..=u8::MAX).filter_map(first).flat_map(|i| test.images.image(i)).copied().collect()
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {

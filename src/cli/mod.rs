@@ -64,7 +64,7 @@ enum Command {
     Encode(encode::Encode),
     /// Turn codes into images
     Decode(encode::Decode),
-    /// Write the model for other programs: ONNX, safetensors
+    /// Write the model for other programs, and as a page to explore: ONNX, safetensors, HTML
     Export(export::Export),
     /// Draw what a run learnt: its latent space, the use of its units, its losses
     Plot(plot::Plot),

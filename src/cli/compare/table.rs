@@ -7,6 +7,9 @@ use crate::train::{Record, Which};
 const NONE: &str = "-";
 const UNKNOWN: &str = "?";
 
+/// What is read off a record, where it has it.
+type Quantity = fn(&Record) -> Option<f64>;
+
 /// Rows that belong together.
 pub struct Section {
     /// What they are about.
@@ -50,7 +53,7 @@ pub fn training(subjects: &[Subject]) -> Section {
             s.last(Which::Train).map_or_else(|| NONE.to_owned(), |record| record.epoch.to_string())
         }),
     ];
-    let quantities: [(&str, fn(&Record) -> Option<f64>); 3] = [
+    let quantities: [(&str, Quantity); 3] = [
         ("loss", |record| Some(record.averages.loss)),
         ("BCE", |record| Some(record.averages.bce)),
         ("KL", |record| record.averages.active_units.map(|_| record.averages.kl)),
