@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains the models that docs/using.md and README.md show, and makes their pictures and figures anew: about a quarter of an hour on two
-# cores. Takes MNIST from data/, or from the folder given. Then: cargo run --release --example book
+# cores; the picture of the explorer needs Chromium. Takes MNIST from data/, or from the folder given. Then: cargo run --release --example book
 set -euo pipefail
 cd "$(dirname "$0")/.."
 data=${1:-data}
@@ -29,6 +29,9 @@ latent plot kl "$vae" --data-dir "$data" --out docs/kl.svg
 keep eval.txt eval "$vae" --iwae-k 50 --nll-samples 500
 keep probe.txt probe "$vae" --against "$ae"
 keep probe-100.txt probe "$vae" --against "$ae" --labels 100
+
+latent export "$vae" --explorer --data-dir "$data" --out "$runs"
+chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,1100 --screenshot=docs/explorer.png "$runs/explorer.html"
 
 latent vae --corrupt gaussian:0.3 --name denoiser --out "$runs" --data-dir "$data"
 latent denoise "$runs/denoiser" --data-dir "$data" -n 10 --out docs/denoised.png

@@ -67,10 +67,14 @@ function planeBackground() {
     context.fill();
   }
   context.globalAlpha = 1;
-  context.fillStyle = style.getPropertyValue("--quiet");
-  context.font = "20px system-ui, sans-serif";
-  context.fillText(`unit ${PLANE[0]} →`, side - 110, side / 2 - 12);
-  context.fillText(`unit ${PLANE[1]} ↑`, side / 2 + 12, 28);
+  context.font = "22px system-ui, sans-serif";
+  for (const [text, x, y] of [[`unit ${PLANE[0]} →`, side - 120, side / 2 - 14], [`unit ${PLANE[1]} ↑`, side / 2 + 12, 30]]) {
+    context.lineWidth = 6;
+    context.strokeStyle = style.getPropertyValue("--paper");
+    context.strokeText(text, x, y);
+    context.fillStyle = style.getPropertyValue("--ink");
+    context.fillText(text, x, y);
+  }
   return canvas;
 }
 
@@ -224,15 +228,15 @@ function writeTexts() {
     `An autoencoder of ${input}-${hidden}-${hidden}-${latent} numbers. Its encoder makes a code of ${latent} numbers of an image, its decoder an image of a code. ` +
     `Here you choose the code and see the image at once.`;
   element("units-help").textContent = vae
-    ? `Each code is ${latent} numbers, of which ${data.active} say anything about an image: a unit costs the nats that it says, and the others have fallen silent. ` +
+    ? `Each code is ${latent} numbers, of which ${data.active} say anything about an image: a unit costs the nats that it says, and one that says nothing falls silent. ` +
       `0 is the middle of the prior, and nearly all codes lie within ${REACH} standard deviations of it.`
     : `The units whose codes vary most over the test images; 0 is their mean, and 1 a standard deviation away.`;
   const labels = [...new Set(data.points.map(([, , label]) => label))].sort((a, b) => a - b);
   for (const label of labels) {
     const span = document.createElement("b");
-    span.textContent = ` ${label}`;
+    span.textContent = label;
     span.style.color = COLOURS[label % COLOURS.length];
-    element("legend").append(span);
+    element("legend").append(span, " ");
   }
   element("plane").setAttribute("aria-label", `the plane of units ${PLANE[0]} and ${PLANE[1]}, with a ring at the code that is shown`);
 }
