@@ -1,4 +1,4 @@
-//! Draws the README's pictures from a run of both models:
+//! Draws the README's loss curves from a run of both models:
 //!
 //! ```text
 //! cargo run --release -- both --name full
@@ -38,10 +38,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     ];
     let charts = [chart("VAE on MNIST", vae, (95.0, 180.0)), chart("AE on MNIST", ae, (45.0, 145.0))];
     write_atomically(&docs.join("curves.svg"), svg_side_by_side(&charts)?.as_bytes())?;
-    for kind in ["reconstructions", "samples"] {
-        let picture = std::fs::read(run.join("vae").join(kind).join("epoch_030.png"))?;
-        write_atomically(&docs.join(format!("{kind}.png")), &picture)?;
-    }
     Ok(())
 }
 

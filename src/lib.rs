@@ -1,9 +1,9 @@
 //! **latent**: a compute engine that trains autoencoders, written to be read.
 //!
 //! The rooms, from the top down; a room imports only from those below it:
-//! [`cli`] what a person types and sees, [`lab`] kernels one by one, [`train`] the loop and what it leaves, [`nn`] the two models, [`backend`] the operations
+//! [`cli`] what a person types and sees, [`lab`] kernels one by one, [`train`] the loop and what it leaves, [`inference`] trained models at work, [`export`] other programs' formats, [`nn`] the two models, [`backend`] the operations
 //! of a training step and the devices that carry them out, [`tensor`] shapes and arenas, [`noise`], [`math`], [`files`].
-//! [`data`] and [`plot`] stand beside the others and know no model.
+//! [`data`], [`plot`] and [`stats`] stand beside the others and know no model.
 
 pub mod backend;
 pub mod cli;

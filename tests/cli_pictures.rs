@@ -1,4 +1,4 @@
-//! `reconstruct`, `interpolate`, `traverse` and `manifold`: what stands in the pictures, held against an f64 model, and what is refused.
+//! `reconstruct`, `denoise`, `interpolate`, `traverse` and `manifold`: what stands in the pictures, held against an f64 model, and what is refused.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 #![allow(dead_code, reason = "the oracle has more than is used here")]
@@ -8,8 +8,10 @@ mod program;
 
 use std::fs;
 
+use latent::data::Corruption;
 use latent::nn::weights::layout_of;
 use latent::nn::{Dims, Kind, Weights};
+use latent::noise::{Address, Stream};
 use latent::train::write_model;
 use oracle::{Batch, Model, kl, sigmoid, uniform, widen};
 use program::{Place, stderr, stdout};
@@ -33,11 +35,12 @@ impl Trained {
         let values = uniform(7, layout_of(kind, dims).len(), -0.4, 0.4);
         let params = widen(&values);
         fs::create_dir(place.path("run")).unwrap();
-        fs::write(place.path("run/config.toml"), "seed = 3\ndataset = \"mnist\"\n").unwrap();
         write_model(&place.path("run/model.safetensors"), &Weights { kind, dims, values }).unwrap();
         let labels: Vec<u8> = (0..IMAGES).map(|i| (i % 10) as u8).collect();
         let images = write_set(&place, &labels).iter().map(|byte| f64::from(*byte) / 255.0).collect();
-        Self { place, model: Model::new(kind, dims), params, images }
+        let trained = Self { place, model: Model::new(kind, dims), params, images };
+        trained.configure("");
+        trained
     }
 
     fn vae() -> Self {
@@ -48,11 +51,30 @@ impl Trained {
         &self.images[i * 784..][..784]
     }
 
-    /// Mean and log variance of an image's posterior, or its code and nothing.
-    fn encode(&self, i: usize) -> (Vec<f64>, Vec<f64>) {
+    /// All images with the noise that seed 3 puts on them.
+    fn corrupted(&self, corruption: Corruption) -> Vec<f64> {
+        let bytes: Vec<u8> = self.images.iter().map(|value| (255.0 * value).round() as u8).collect();
+        let address = Address { seed: 3, stream: Stream::Corruption, step: 0 };
+        corruption.apply(&bytes, address).into_iter().map(|byte| f64::from(byte) / 255.0).collect()
+    }
+
+    /// The code of an image, for the VAE the mean.
+    fn code(&self, image: &[f64]) -> Vec<f64> {
+        let batch = Batch { x: image.to_vec(), eps: vec![0.0; self.model.dims.latent] };
+        self.model.forward(&self.params, &batch).z
+    }
+
+    /// Adds lines to the run's settings.
+    fn configure(&self, lines: &str) {
+        let settings = format!("seed = 3\ndataset = \"mnist\"\n{lines}\n");
+        fs::write(self.place.path("run/config.toml"), settings).unwrap();
+    }
+
+    /// Mean and log variance of the posterior of image `i`.
+    fn posterior(&self, i: usize) -> (Vec<f64>, Vec<f64>) {
         let batch = Batch { x: self.image(i).to_vec(), eps: vec![0.0; self.model.dims.latent] };
         let forward = self.model.forward(&self.params, &batch);
-        (forward.z, forward.log_var)
+        (forward.mean, forward.log_var)
     }
 
     fn decode(&self, z: &[f64]) -> Vec<f64> {
@@ -150,14 +172,14 @@ fn reconstruct_shows_images_over_their_reconstructions_and_measures_them() {
     let vae = Trained::vae();
     let (report, picture) = vae.picture("reconstruct", &["--images", "5,17,3"]);
     for (place, number) in [5, 17, 3].into_iter().enumerate() {
-        let output = vae.decode(&vae.encode(number).0);
+        let output = vae.decode(&vae.code(vae.image(number)));
         let (x, y) = picture.find("the image", vae.image(number));
         assert_eq!(picture.find("the output", &output), (x, y + STEP));
         let line = &report["images"][place];
         assert_eq!((line["image"].as_u64(), line["label"].as_u64()), (Some(number as u64), Some(number as u64 % 10)));
-        let pairs = || output.iter().zip(vae.image(number));
-        let bce: f64 = pairs().map(|(p, t)| -t * p.ln() - (1.0 - t) * (1.0 - p).ln()).sum();
-        let mse = pairs().map(|(p, t)| (p - t).powi(2)).sum::<f64>() / 784.0;
+        let pairs = output.iter().zip(vae.image(number));
+        let bce: f64 = pairs.map(|(p, t)| -t * p.ln() - (1.0 - t) * (1.0 - p).ln()).sum();
+        let mse = mse(&output, vae.image(number));
         assert!(close(&line["bce"], bce) && close(&line["mse"], mse), "{line} {bce} {mse}");
         assert!(close(&line["psnr"], 10.0 * (1.0 / mse).log10()), "{line}");
     }
@@ -165,10 +187,62 @@ fn reconstruct_shows_images_over_their_reconstructions_and_measures_them() {
     assert!(close(&report["mean"]["mse"], mse / 3.0));
 }
 
+fn mse(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / a.len() as f64
+}
+
+#[test]
+fn denoise_shows_input_output_and_truth_and_measures_all_images() {
+    let vae = Trained::vae();
+    let cases: [(&str, &[&str], Corruption); 3] = [
+        ("", &[], Corruption::Gaussian(0.3)),
+        ("corrupt = \"mask:0.5\"", &[], Corruption::Mask(0.5)),
+        ("corrupt = \"mask:0.5\"", &["--corrupt", "salt:0.25"], Corruption::Salt(0.25)),
+    ];
+    for (settings, arguments, corruption) in cases {
+        vae.configure(settings);
+        let (report, picture) = vae.picture("denoise", &[&["--images", "8,11"], arguments].concat());
+        assert_eq!(
+            (&report["corrupt"], &report["count"]),
+            (&Value::from(corruption.to_string()), &Value::from(IMAGES))
+        );
+        let inputs = vae.corrupted(corruption);
+        let outputs: Vec<f64> = inputs.chunks_exact(784).flat_map(|image| vae.decode(&vae.code(image))).collect();
+        let decibels = |mse: f64| 10.0 * (1.0 / mse).log10();
+        let (before, after) = (decibels(mse(&inputs, &vae.images)), decibels(mse(&outputs, &vae.images)));
+        assert!(
+            close(&report["psnr_before"], before) && close(&report["psnr_after"], after),
+            "{report} {before} {after}"
+        );
+        assert!(close(&report["gain"], after - before), "{report}");
+        for (place, number) in [8, 11].into_iter().enumerate() {
+            let [input, output] = [&inputs, &outputs].map(|images| &images[number * 784..][..784]);
+            let (x, y) = picture.find("the input", input);
+            let below = picture.find("the output", output);
+            assert!(below.0 == x && below.1 > y + 56, "{below:?} below {x}, {y}");
+            assert_eq!(picture.find("the truth", vae.image(number)), (x, 2 * below.1 - y));
+            let line = &report["images"][place];
+            assert!(close(&line["psnr_before"], decibels(mse(input, vae.image(number)))), "{line}");
+            assert!(close(&line["psnr_after"], decibels(mse(output, vae.image(number)))), "{line}");
+        }
+    }
+}
+
+#[test]
+fn images_are_black_and_white_where_the_run_made_them_so() {
+    let vae = Trained::vae();
+    vae.configure("binarize = \"threshold\"");
+    let (_, picture) = vae.picture("reconstruct", &["--images", "3"]);
+    let image: Vec<f64> = vae.image(3).iter().map(|value| if *value > 0.5 { 1.0 } else { 0.0 }).collect();
+    let (x, y) = picture.find("the image", &image);
+    assert_eq!(picture.find("its reconstruction", &vae.decode(&vae.code(&image))), (x, y + STEP));
+}
+
 #[test]
 fn what_is_drawn_depends_on_the_seed_alone() {
     let vae = Trained::vae();
-    let drawn: [&[&str]; 3] = [
+    let drawn: [&[&str]; 4] = [
+        &["denoise", "--images", "1,2"],
         &["reconstruct", "--count", "4"],
         &["reconstruct", "--images", "1,2", "--sampled"],
         &["interpolate", "--steps", "3", "--pairs", "2"],
@@ -214,7 +288,7 @@ fn interpolate_goes_from_image_to_image_by_their_reconstructions() {
     ];
     for (kind, arguments, way, between) in cases {
         let model = Trained::new(kind, DIMS);
-        let (from, to) = (model.encode(2).0, model.encode(31).0);
+        let (from, to) = (model.code(model.image(2)), model.code(model.image(31)));
         let (report, picture) =
             model.picture("interpolate", &[&["--from", "2", "--to", "31", "--steps", "4"], arguments].concat());
         assert_eq!(report["path"], way);
@@ -247,7 +321,7 @@ fn interpolate_draws_pairs_of_different_digits() {
 #[test]
 fn traverse_changes_one_unit_at_a_time_the_most_active_first() {
     let vae = Trained::vae();
-    let posteriors: Vec<_> = (0..IMAGES).map(|i| vae.encode(i)).collect();
+    let posteriors: Vec<_> = (0..IMAGES).map(|i| vae.posterior(i)).collect();
     let kl_of = |unit: usize| posteriors.iter().map(|(m, v)| kl(m[unit], v[unit])).sum::<f64>() / IMAGES as f64;
     let mut order: Vec<usize> = (0..4).collect();
     order.sort_by(|a, b| kl_of(*b).total_cmp(&kl_of(*a)));
@@ -272,7 +346,7 @@ fn traverse_changes_one_unit_at_a_time_the_most_active_first() {
 #[test]
 fn the_ae_is_traversed_in_standard_deviations_around_its_mean_code() {
     let ae = Trained::new(Kind::Vanilla, DIMS);
-    let codes: Vec<_> = (0..IMAGES).map(|i| ae.encode(i).0).collect();
+    let codes: Vec<_> = (0..IMAGES).map(|i| ae.code(ae.image(i))).collect();
     let mean = |f: &dyn Fn(&Vec<f64>) -> f64| codes.iter().map(f).sum::<f64>() / IMAGES as f64;
     let means: Vec<f64> = (0..4).map(|unit| mean(&|code| code[unit])).collect();
     let deviation = |unit: usize| mean(&|code| (code[unit] - means[unit]).powi(2)).sqrt();
@@ -292,7 +366,7 @@ fn manifold_decodes_normal_quantiles_to_the_right_and_upwards() {
     // The quantiles of 1/6 and 5/6, from tables.
     const SIXTH: f64 = 0.967_421_6;
     let vae = Trained::vae();
-    for (arguments, base) in [(&[][..], vec![0.0; 4]), (&["--image", "9"], vae.encode(9).0)] {
+    for (arguments, base) in [(&[][..], vec![0.0; 4]), (&["--image", "9"], vae.code(vae.image(9)))] {
         let (report, picture) = vae.picture("manifold", &[&["--dims", "3,1", "--side", "3"], arguments].concat());
         assert_eq!(report["dims"], serde_json::json!([3, 1]));
         let places = [(-SIXTH, 0), (0.0, 56), (SIXTH, 112)];
@@ -325,7 +399,9 @@ fn a_plane_needs_no_images_where_nothing_depends_on_them() {
 #[test]
 fn options_without_sense_are_refused() {
     let vae = Trained::vae();
-    let cases: [(&str, &[&str], &[&str]); 22] = [
+    let cases: [(&str, &[&str], &[&str]); 24] = [
+        ("denoise", &["--corrupt", "rain:1"], &["--corrupt", "rain:1", "gaussian:0.3"]),
+        ("denoise", &["--images", "40"], &["--images = 40", "0 to 39"]),
         ("reconstruct", &["--images", "3,40"], &["--images = 40", "0 to 39"]),
         ("reconstruct", &["--images", ""], &["--images"]),
         ("reconstruct", &["--images", "one"], &["one", "--images"]),
@@ -366,7 +442,7 @@ fn models_and_images_that_do_not_do_are_refused() {
     write_set(&alike.place, &[7; 20]);
     alike.refuse("interpolate", &[], &["different labels"]);
     let foreign = Trained::new(Kind::Variational, Dims { input: 20, ..DIMS });
-    for command in ["reconstruct", "interpolate", "traverse", "manifold"] {
+    for command in ["reconstruct", "denoise", "interpolate", "traverse", "manifold"] {
         foreign.refuse(command, &[], &["20 pixels", "784"]);
         let empty = Trained::vae();
         write_set(&empty.place, &[]);

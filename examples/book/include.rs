@@ -95,6 +95,15 @@ pub fn block(root: &Path, page: &Path, arguments: &str) -> Result<String, String
     Ok(format!("[`{file}`]({up}{file})\n{}", fenced(language(file), &code)))
 }
 
+/// The Markdown that a file holds, as part of the page.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn table(root: &Path, _page: &Path, file: &str) -> Result<String, String> {
+    let text = std::fs::read_to_string(root.join(file)).map_err(|error| format!("{file}: {error}"))?;
+    Ok(format!("\n{}\n\n", text.trim_end()))
+}
+
 fn language(file: &str) -> &'static str {
     match Path::new(file).extension().and_then(|extension| extension.to_str()) {
         Some("rs") => "rust",

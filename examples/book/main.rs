@@ -12,6 +12,8 @@
 //! <!-- include ends -->
 //! <!-- include kernels/reparameterise_backward.cu -->     (all of it but its header)
 //! <!-- include ends -->
+//! <!-- table docs/results/anomaly.txt -->                 (a file that holds Markdown, as part of the page)
+//! <!-- table ends -->
 //! <!-- output latent vae --memory --threads 2 -->         (the command and what it prints)
 //! <!-- output ends -->
 //! <!-- markdown latent kernels compare gemm --markdown --> (the command, and what it prints as part of the page)

@@ -10,8 +10,8 @@ use super::{include, output};
 pub type Handler = fn(&Path, &Path, &str) -> Result<String, String>;
 
 /// The kinds of blocks.
-pub const KINDS: [(&str, Handler); 3] =
-    [("include", include::block), ("output", output::block), ("markdown", output::markdown)];
+pub const KINDS: [(&str, Handler); 4] =
+    [("include", include::block), ("table", include::table), ("output", output::block), ("markdown", output::markdown)];
 
 /// The content of `block`, of any of `KINDS`.
 ///

@@ -81,7 +81,8 @@ impl Anomaly {
     ///
     /// # Errors
     /// A model cannot be read or trained, or an option makes no sense.
-    pub fn run(&self, stop: &AtomicBool) -> Result<Outcome, Error> {
+    pub fn run(mut self, stop: &AtomicBool) -> Result<Outcome, Error> {
+        self.training.place.beside = self.json;
         match &self.model {
             Some(path) => {
                 let report = self.score(path)?;

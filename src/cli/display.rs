@@ -37,16 +37,24 @@ pub struct Display {
     config: Config,
     dir: PathBuf,
     terminal: bool,
+    /// Takes a line of results.
+    tell: fn(&str),
     bar: Option<ProgressBar>,
     /// When the epoch began, and with which image.
     start: (Instant, usize),
 }
 
 impl Display {
-    /// A bar on a terminal unless `plain`.
-    pub fn new(config: &Config, run: &Run, plain: bool) -> Self {
-        let terminal = !plain && stdout().is_terminal();
-        Self { config: config.clone(), dir: run.dir().to_owned(), terminal, bar: None, start: (Instant::now(), 0) }
+    /// A bar on a terminal unless `plain`; all on standard error if `beside`.
+    pub fn new(config: &Config, run: &Run, plain: bool, beside: bool) -> Self {
+        Self {
+            config: config.clone(),
+            dir: run.dir().to_owned(),
+            terminal: !plain && !beside && stdout().is_terminal(),
+            tell: if beside { note } else { line },
+            bar: None,
+            start: (Instant::now(), 0),
+        }
     }
 
     /// Says what is trained, on how many images and on which device.
@@ -115,7 +123,7 @@ impl Observer for Display {
         self.clear();
         let Record { epoch, which, averages, images_per_second, seconds, .. } = record;
         let active = averages.active_units.map_or_else(String::new, |units| format!("  active units {units}"));
-        line(&format!(
+        (self.tell)(&format!(
             "Epoch {epoch}, Avg {which} Loss: {}{active}  {images_per_second:.0} images/s  {seconds:.2} s",
             self.losses(averages)
         ));

@@ -3,6 +3,7 @@
 mod anomaly;
 mod chosen;
 mod compare;
+mod denoise;
 mod device;
 mod display;
 mod doctor;
@@ -73,6 +74,8 @@ enum Command {
     Compare(compare::Compare),
     /// Show test images and what the model makes of them
     Reconstruct(reconstruct::Reconstruct),
+    /// Corrupt test images and let the model take the noise away
+    Denoise(denoise::Denoise),
     /// Show the way through the latent space from one test image to another
     Interpolate(interpolate::Interpolate),
     /// Show what each of the most active latent units changes
@@ -104,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Compare(compare) => compare.run().map(|()| Outcome::Finished),
         Command::Eval(eval) => eval.run().map(|()| Outcome::Finished),
         Command::Reconstruct(reconstruct) => reconstruct.run().map(|()| Outcome::Finished),
+        Command::Denoise(denoise) => denoise.run().map(|()| Outcome::Finished),
         Command::Interpolate(interpolate) => interpolate.run().map(|()| Outcome::Finished),
         Command::Traverse(traverse) => traverse.run().map(|()| Outcome::Finished),
         Command::Manifold(manifold) => manifold.run().map(|()| Outcome::Finished),

@@ -112,6 +112,9 @@ pub struct Place {
     /// Plain lines also on a terminal
     #[arg(long)]
     pub no_progress: bool,
+    /// Where a program reads standard output: the lines of training go beside it
+    #[arg(skip)]
+    pub beside: bool,
 }
 
 /// Options of `ae` and `vae`.

@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::chosen::TestImages;
+use super::chosen::{Selection, TestImages};
 use super::error::Error;
-use super::trained::{ImageChoice, Source, TrainedModel, setting};
-use crate::inference::{bce_of_rows, mse_of_rows};
+use super::trained::{ImageChoice, Source, TrainedModel};
+use crate::inference::bce_of_rows;
 use crate::math::sigmoid;
 use crate::noise::{Address, Stream};
 use crate::plot::sheet::{Row, Sheet};
+use crate::stats::{mean_squared_error, psnr};
 
-/// The most images at a time.
-const MOST: usize = 1000;
 /// Images side by side.
 const PER_ROW: usize = 10;
 
@@ -25,12 +24,8 @@ pub struct Reconstruct {
     source: Source,
     #[command(flatten)]
     choice: ImageChoice,
-    /// Numbers of the test images to show, from 0 up [default: drawn from the seed]
-    #[arg(long, value_name = "I,J,...", value_delimiter = ',', conflicts_with = "count")]
-    images: Option<Vec<usize>>,
-    /// How many test images to draw from the seed
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
-    count: usize,
+    #[command(flatten)]
+    selection: Selection,
     /// Decode a draw from each image's posterior instead of its mean
     #[arg(long)]
     sampled: bool,
@@ -79,7 +74,7 @@ impl Line {
 impl Distance {
     /// For images of values from 0 to 1.
     fn new(bce: f64, mse: f64) -> Self {
-        Self { bce, mse, psnr: -10.0 * mse.log10() }
+        Self { bce, mse, psnr: psnr(mse) }
     }
 }
 
@@ -94,14 +89,15 @@ impl Reconstruct {
             model.require_vae("it has no posterior to draw from; leave out --sampled")?;
         }
         let set = TestImages::of(&model, &self.choice)?;
-        let chosen = self.chosen(&set)?;
+        let chosen = self.selection.of(&set)?;
         model.check_room(chosen.len())?;
         let inputs = set.values(&chosen);
         let logits = self.logits(&model, &inputs)?;
         let outputs: Vec<f32> = logits.iter().map(|a| sigmoid(*a)).collect();
         let pixels = model.weights.dims.input;
         let bce = bce_of_rows(&logits, &inputs, pixels);
-        let distances = bce.into_iter().zip(mse_of_rows(&outputs, &inputs, pixels));
+        let rows = outputs.chunks_exact(pixels).zip(inputs.chunks_exact(pixels));
+        let distances = bce.into_iter().zip(rows.map(|(output, input)| mean_squared_error(output, input)));
         let lines: Vec<Line> =
             chosen.iter().zip(distances).map(|(i, distance)| Line::new(&set, *i, distance)).collect();
         let mean = |part: fn(&Distance) -> f64| {
@@ -122,24 +118,6 @@ impl Reconstruct {
         let report = Report { images: lines, mean, sampled: self.sampled, seed: model.config.seed, picture };
         self.source.place.answer(&report, &text);
         Ok(())
-    }
-
-    /// The numbers of the images.
-    fn chosen(&self, set: &TestImages) -> Result<Vec<usize>, Error> {
-        let (option, count) = match &self.images {
-            Some(images) => ("--images", images.len()),
-            None => ("--count", self.count),
-        };
-        if !(1..=MOST).contains(&count) {
-            return Err(setting(option, count, format!("is not between 1 and {MOST} images")));
-        }
-        match &self.images {
-            Some(images) => set.check(option, images).map(|()| images.clone()),
-            None if count > set.len() => {
-                Err(setting(option, count, format!("is more than the {} there are", set.len())))
-            }
-            None => Ok(set.order()[..count].to_vec()),
-        }
     }
 
     fn logits(&self, model: &TrainedModel, images: &[f32]) -> Result<Vec<f32>, Error> {

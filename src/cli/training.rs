@@ -273,7 +273,7 @@ impl<F: FnOnce() -> Result<PathBuf, Error>> Task<'_, F> {
             run.leave_events()?;
         }
         run.write_environment(&Environment::here(&backend.describe(), &data.digest))?;
-        let mut display = Display::new(&config, &run, place.no_progress);
+        let mut display = Display::new(&config, &run, place.no_progress, place.beside);
         display.begins(model.dims(), images.count, validation.count, &backend.describe());
         let session = Session {
             config: &config,
