@@ -69,8 +69,16 @@ enum Command {
     /// Draw what a run learnt: its latent space, the use of its units, its losses
     Plot(plot::Plot),
     /// Tell what the codes know about the labels
+    ///
+    /// Two classifiers learn the labels of the training images, once from the codes and once from the raw pixels, and are tried
+    /// on the test images. The codes of a VAE are the posterior means. Nothing is brought to another scale: the means of the
+    /// units that a VAE does not use are all but 0, and stay so. Logistic regression (penalty |w|^2 / 2) takes at most 100
+    /// steps of L-BFGS.
     Probe(probe::Probe),
     /// Compare runs: settings, figures, curves and pictures side by side, in a table and in a page
+    ///
+    /// The models are measured anew on the test images, decoded from the code or the posterior's mean; samples come from the
+    /// same codes. What cannot be compared is said. The page is one file and loads nothing.
     Compare(compare::Compare),
     /// Show test images and what the model makes of them
     Reconstruct(reconstruct::Reconstruct),

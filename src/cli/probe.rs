@@ -21,10 +21,6 @@ const MOST_DRAWS: usize = 1000;
 const FEWEST_LABELS: usize = 10;
 
 /// Options of `probe`.
-///
-/// Two classifiers learn the labels of the training images, once from the codes and once from the raw pixels, and are tried on the
-/// test images. The codes of a VAE are the posterior means. Nothing is brought to another scale: the means of the units that
-/// a VAE does not use are all but 0, and stay so. Logistic regression (penalty |w|^2 / 2) takes at most 100 steps of L-BFGS.
 #[derive(Args, Clone, Debug)]
 pub struct Probe {
     #[command(flatten)]

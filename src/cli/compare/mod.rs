@@ -5,12 +5,13 @@ mod sets;
 mod subject;
 mod table;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
-use self::sets::TestSets;
+use self::sets::{TestSet, TestSets};
 use self::subject::{Figures, Subject};
 use super::display::note;
 use super::error::Error;
@@ -118,45 +119,35 @@ impl Comparison {
 
     /// What cannot be compared, and why.
     fn remarks(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        for subject in &self.subjects {
-            let (set, own) = (&self.sets.0[subject.set], subject.model.weights.dims.input);
-            let pixels = set.split.images.pixels_per_image();
-            if own != pixels {
-                notes.push(format!(
-                    "{}: not measured, since it is a model of images of {own} pixels and those of {} have {pixels}.",
-                    subject.name, set.name
-                ));
-            }
-            if subject.records.is_empty() {
-                notes.push(format!("{}: no curves, since there is no metrics.jsonl beside the model.", subject.name));
-            }
-        }
+        let mut notes: Vec<String> = self.subjects.iter().flat_map(|s| s.remarks(&self.sets.0[s.set])).collect();
         if !self.is_comparable() {
-            notes.push(
-                "The runs are measured on the test images of different sets: figures of one set say nothing about another's."
-                    .to_owned(),
-            );
+            let problem = "The runs are measured on the test images of different sets: ";
+            notes.push(format!("{problem}figures of one set say nothing about another's."));
         }
-        let latent = |subject: &&Subject| subject.samples.is_some().then_some(subject.model.weights.dims.latent);
-        let mut sizes: Vec<usize> = self.subjects.iter().filter_map(|subject| latent(&subject)).collect();
-        sizes.dedup();
+        let drawn = self.subjects.iter().filter(|subject| subject.samples.is_some());
+        let sizes: BTreeSet<usize> = drawn.map(|subject| subject.model.weights.dims.latent).collect();
         if sizes.len() > 1 {
             notes.push("The codes differ in size: samples in the same place share no code.".to_owned());
         }
         notes
     }
 
+    /// The sets that models are measured on.
+    fn measured_on(&self) -> BTreeSet<usize> {
+        self.subjects.iter().filter(|subject| subject.seen.is_some()).map(|subject| subject.set).collect()
+    }
+
     /// Whether all are measured on the same images.
     fn is_comparable(&self) -> bool {
-        self.sets.0.len() == 1
+        self.measured_on().len() <= 1
     }
 
     /// "On 10000 test images of mnist, ...".
     fn test_title(&self) -> String {
-        let sets: Vec<String> =
-            self.sets.0.iter().map(|set| format!("{} test images of {}", set.split.images.len(), set.name)).collect();
-        format!("On {}, decoded from the code or the posterior's mean; nats an image", sets.join(", "))
+        let images = |set: &TestSet| format!("{} test images of {}", set.split.images.len(), set.name);
+        let sets: Vec<String> = self.measured_on().into_iter().map(|set| images(&self.sets.0[set])).collect();
+        let sets = if sets.is_empty() { "no images".to_owned() } else { sets.join(" and ") };
+        format!("On {sets}, decoded from the code or the posterior's mean; nats an image")
     }
 
     fn text(&self) -> String {

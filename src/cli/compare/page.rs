@@ -20,6 +20,9 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 const STYLE: &str = include_str!("page.css");
 
+/// Up to so many latent units are shown as discs: they make no curve.
+const FEW_UNITS: usize = 20;
+
 /// Images side by side.
 const PER_ROW: usize = 10;
 
@@ -140,7 +143,8 @@ impl Comparison {
         for (subject, colour) in self.coloured() {
             let points: Vec<(f64, f64)> = (1..).map(f64::from).zip(units(subject).iter().map(|unit| unit.kl)).collect();
             if !points.is_empty() {
-                series.push(Series::new("", points, Style::Line).coloured(colour));
+                let style = if points.len() > FEW_UNITS { Style::Line } else { Style::Markers };
+                series.push(Series::new("", points, style).coloured(colour));
             }
         }
         if series.is_empty() {

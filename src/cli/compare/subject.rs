@@ -9,11 +9,12 @@ use crate::cli::error::Error;
 use crate::cli::options::of_run;
 use crate::cli::plot::kl::{Unit, units};
 use crate::cli::trained::TrainedModel;
+use crate::data::Binarize;
 use crate::inference::{Codec, Measured};
 use crate::nn::Kind;
 use crate::noise::{Address, Stream, fill_standard_normal};
 use crate::stats::psnr;
-use crate::train::{Record, Which};
+use crate::train::{Config, Record, Which};
 
 /// Images drawn from the prior of each model.
 pub const SAMPLES: usize = 20;
@@ -69,6 +70,24 @@ impl Subject {
     /// The last record of the images `which`.
     pub fn last(&self, which: Which) -> Option<&Record> {
         self.records.iter().rfind(|record| record.which == which)
+    }
+
+    /// What cannot be compared with others, and why.
+    pub fn remarks(&self, set: &TestSet) -> Vec<String> {
+        let (own, pixels) = (self.model.weights.dims.input, set.split.images.pixels_per_image());
+        let Config { binarize, corrupt, .. } = self.model.config;
+        let remarks = [
+            (own != pixels).then(|| {
+                format!(
+                    "not measured, since it is a model of images of {own} pixels and those of {} have {pixels}",
+                    set.name
+                )
+            }),
+            (binarize != Binarize::None || corrupt.is_some())
+                .then(|| "trained on binarised or corrupted images, measured on the images as they are".to_owned()),
+            self.records.is_empty().then(|| "no curves, since there is no metrics.jsonl beside the model".to_owned()),
+        ];
+        remarks.into_iter().flatten().map(|remark| format!("{}: {remark}.", self.name)).collect()
     }
 
     /// Measures the model on `set` and draws images from it, the same codes for all models of as many latent units.

@@ -1,14 +1,12 @@
 //! The figures of several runs side by side: a column a run.
 
 use super::subject::{Figures, Subject};
-use crate::train::{Record, Which};
+use crate::cli::plot::losses::Quantity;
+use crate::train::Which;
 
 /// What stands where a run has no such value, and where nobody knows it.
 const NONE: &str = "-";
 const UNKNOWN: &str = "?";
-
-/// What is read off a record, where it has it.
-type Quantity = fn(&Record) -> Option<f64>;
 
 /// Rows that belong together.
 pub struct Section {
@@ -53,15 +51,10 @@ pub fn training(subjects: &[Subject]) -> Section {
             s.last(Which::Train).map_or_else(|| NONE.to_owned(), |record| record.epoch.to_string())
         }),
     ];
-    let quantities: [(&str, Quantity); 3] = [
-        ("loss", |record| Some(record.averages.loss)),
-        ("BCE", |record| Some(record.averages.bce)),
-        ("KL", |record| record.averages.active_units.map(|_| record.averages.kl)),
-    ];
     for (which, name) in [(Which::Train, "training"), (Which::Validation, "validation")] {
-        for (quantity, value) in quantities {
-            let of = |s: &Subject| s.last(which).and_then(value);
-            rows.push(numbers(&format!("{quantity}, {name}"), subjects, 2, Better::Neither, of));
+        for quantity in [Quantity::Loss, Quantity::Bce, Quantity::Kl] {
+            let of = |s: &Subject| quantity.of(s.last(which)?);
+            rows.push(numbers(&format!("{}, {name}", quantity.name()), subjects, 2, Better::Neither, of));
         }
     }
     rows.push(text("active units, training", subjects, |s| {

@@ -11,8 +11,6 @@ use crate::inference::Codes;
 use crate::plot::curves::{Chart, Colour, Scale, Series, Style};
 
 /// Options of `plot kl`.
-///
-/// Of a VAE's many latent units a few carry all that it knows of an image; the posterior of the others collapsed onto the prior.
 #[derive(Args, Clone, Debug)]
 pub struct Kl {
     #[command(flatten)]

@@ -113,7 +113,7 @@ impl Quantity {
     }
 
     /// Its value in `record`; a vanilla model has no KL divergence.
-    fn of(self, Record { averages, .. }: &Record) -> Option<f64> {
+    pub fn of(self, Record { averages, .. }: &Record) -> Option<f64> {
         match self {
             Self::Loss => Some(averages.loss),
             Self::Bce => Some(averages.bce),

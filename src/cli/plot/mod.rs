@@ -20,6 +20,9 @@ enum Command {
     /// The codes of the test images in a plane, coloured by label
     Latent(latent::Latent),
     /// The KL divergence of every latent unit, the largest first: which ones the VAE uses
+    ///
+    /// Of a VAE's many latent units a few carry all that it knows of an image; the posterior of the others collapsed onto the
+    /// prior.
     Kl(kl::Kl),
     /// The losses of several runs over the epochs, training and validation
     Losses(losses::Losses),
