@@ -187,34 +187,3 @@ impl Gradient for Problem<'_> {
         Ok(sum)
     }
 }
-
-/// Columns brought to mean 0 and variance 1, so that one penalty fits all.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scaler {
-    mean: Vec<f64>,
-    deviation: Vec<f64>,
-}
-
-impl Scaler {
-    /// Learns mean and deviation of each column of `points` `[n, columns]`; a column that does not vary is only shifted.
-    pub fn fit(points: &[f32], columns: usize) -> Self {
-        let rows = (points.len() / columns) as f64;
-        let (mut mean, mut deviation) = (vec![0.0; columns], vec![0.0; columns]);
-        for row in points.chunks_exact(columns) {
-            mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += f64::from(*x) / rows);
-        }
-        for row in points.chunks_exact(columns) {
-            let pairs = deviation.iter_mut().zip(row).zip(&mean);
-            pairs.for_each(|((deviation, x), mean)| *deviation += (f64::from(*x) - mean).powi(2) / rows);
-        }
-        let root = |variance: &f64| if *variance > 0.0 { variance.sqrt() } else { 1.0 };
-        Self { deviation: deviation.iter().map(root).collect(), mean }
-    }
-
-    /// `points` `[n, columns]` on the scale that was learnt.
-    pub fn apply(&self, points: &[f32]) -> Vec<f32> {
-        let rows = points.chunks_exact(self.mean.len());
-        let scaled = rows.flat_map(|row| row.iter().zip(&self.mean).zip(&self.deviation));
-        scaled.map(|((x, mean), deviation)| ((f64::from(*x) - mean) / deviation) as f32).collect()
-    }
-}

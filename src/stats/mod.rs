@@ -13,7 +13,7 @@ mod tsne;
 
 pub use error::Error;
 pub use importance::{importance_weighted_bound, log_mean_exp};
-pub use logistic::{LogisticRegression, Scaler, Settings};
+pub use logistic::{LogisticRegression, Settings};
 pub use neighbours::NearestNeighbours;
 pub use pca::Pca;
 pub use psnr::{mean_squared_error, psnr};
