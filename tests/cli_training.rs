@@ -164,7 +164,11 @@ fn eval_measures_runs_and_files_alike() {
     };
     let of_run = json(&["runs/vae"]);
     let keys: BTreeSet<&str> = of_run.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, BTreeSet::from(["active_units", "bce", "bce_floor", "kl", "loss"]));
+    let always = ["active_units", "bce", "bce_floor", "deterministic_bce", "deterministic_elbo", "elbo", "iwae", "kl"];
+    let more =
+        ["kl_of_units", "loss", "mse", "nll", "psnr", "rate_bits", "rate_bits_per_pixel", "worst", "worst_picture"];
+    assert_eq!(keys, always.into_iter().chain(more).collect());
+    assert_eq!([&of_run["iwae"], &of_run["nll"]], [&Value::Null; 2], "nobody asked for them");
     assert_eq!(of_run["loss"].as_f64().unwrap(), place.loss("runs/vae", "validation"));
     assert!(of_run["bce"].as_f64().unwrap() > of_run["bce_floor"].as_f64().unwrap());
 
