@@ -75,6 +75,17 @@ fn a_file_of_other_dimensions_is_sampled_beside_itself() {
 }
 
 #[test]
+fn a_model_without_units_is_refused() {
+    let place = Place::new();
+    let (kind, dims) = (Kind::Variational, Dims { input: 12, hidden: 5, latent: 0 });
+    let values = vec![0.5; layout_of(kind, dims).len()];
+    write_model(&place.path("none.safetensors"), &Weights { kind, dims, values }).unwrap();
+    let output = place.latent(&["sample", "none.safetensors"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("none.safetensors"), "{}", stderr(&output));
+}
+
+#[test]
 fn what_cannot_be_sampled_is_refused_and_nothing_is_written() {
     let place = trained();
     let before = place.files();

@@ -12,7 +12,7 @@ use latent::export::onnx::{GraphProto, ModelProto};
 use latent::inference::{Codec, Trained};
 use latent::nn::{Kind, Weights};
 use latent::tensor::Array;
-use latent::train::read_model;
+use latent::train::{read_model, write_model};
 use program::{Place, stderr, stdout};
 use prost::Message;
 
@@ -163,4 +163,10 @@ fn the_exported_weights_are_the_models() {
     assert!(place.path("elsewhere/encoder.onnx").exists() && !place.path("elsewhere/model.safetensors").exists());
     let output = place.latent(&["export", "runs/none"]);
     assert_eq!(output.status.code(), Some(2));
+    let mut weights = read_model(&place.path("runs/vae/model.safetensors")).unwrap();
+    weights.values[0] = 1e5;
+    write_model(&place.path("large.safetensors"), &weights).unwrap();
+    let output = place.latent(&["export", "large.safetensors", "--explorer", "--dataset", "digits"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("beyond 65504"), "{}", stderr(&output));
 }

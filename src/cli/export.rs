@@ -14,6 +14,9 @@ use crate::files::write_atomically;
 use crate::nn::Kind;
 use crate::train::{self, write_model};
 
+/// The largest half-precision float.
+const MOST_HALF: f32 = 65_504.0;
+
 /// Options of `export`.
 #[derive(Args, Clone, Debug)]
 pub struct Export {
@@ -70,6 +73,10 @@ impl Export {
     }
 
     fn explorer(&self, model: &TrainedModel) -> Result<String, Error> {
+        if model.weights.values.iter().any(|value| value.abs() > MOST_HALF) {
+            let problem = format!("has parameters beyond {MOST_HALF}, too large for the page's half-precision floats");
+            return Err(model.refuse(problem));
+        }
         let data = model.dataset(&self.images)?;
         let codes = model.with_codec(|codec| Ok(codec.encode_bytes(data.test.images.pixels())?))?;
         let what = if model.weights.kind == Kind::Variational { "a variational autoencoder" } else { "an autoencoder" };

@@ -14,7 +14,7 @@ use crate::backend::{Backend, Precision};
 use crate::data::{Dataset, DatasetName};
 use crate::files::write_atomically;
 use crate::inference::{Codec, Trained};
-use crate::nn::{Kind, Weights};
+use crate::nn::{Dims, Kind, Weights};
 use crate::plot::grid;
 use crate::train::{self, Config, Device, read_model};
 
@@ -91,6 +91,11 @@ impl Place {
         let is_run = path.is_dir();
         let file = if is_run { path.join("model.safetensors") } else { path.to_owned() };
         let weights = read_model(&file)?;
+        let Dims { input, hidden, latent } = weights.dims;
+        if input.min(hidden).min(latent) == 0 {
+            let problem = format!("is a model {} with a layer of no units; take another file", weights.dims);
+            return Err(setting("model", file.display(), problem));
+        }
         let here = Config::tutorial(weights.kind);
         let stored = if is_run { of_run(path, weights.kind)? } else { here.clone() };
         let config = Config {

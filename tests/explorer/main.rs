@@ -182,6 +182,10 @@ fn a_drawing_is_scaled_and_centred() {
     let Some(mut browser) = Browser::start() else { return };
     let pages = Pages::new();
     browser.open(&pages.page("vae"), DESKTOP, false);
+    let dot = "asDigit(Float32Array.from({ length: 280 * 280 }, (_, i) => \
+               Math.hypot(i % 280 - 90, Math.floor(i / 280) - 60) < 10 ? 1 : 0), 280, 28).reduce((sum, x) => sum + x, 0)";
+    let ink = browser.evaluate(dot).as_f64().unwrap();
+    assert!((20.0..60.0).contains(&ink), "a dot becomes {ink} pixels of ink");
     for (left, top, width, height) in [(10, 10, 20, 80), (150, 190, 60, 60), (100, 20, 170, 40)] {
         let script = format!(
             "Array.from(asDigit(Float32Array.from({{ length: 280 * 280 }}, (_, i) => \

@@ -119,6 +119,9 @@ class Model {
   }
 }
 
+/** The least extent of a drawing, as a share of the field, that is scaled up to a whole digit: a dot stays small. */
+const LEAST_EXTENT = 0.2;
+
 /**
  * A drawing as MNIST has its digits: scaled so that its ink fits a box of 20 of the 28 pixels, its centre of mass in the middle.
  * @param {ArrayLike<number>} ink [side, side] from 0 to 1
@@ -138,7 +141,8 @@ function asDigit(ink, side, size) {
   }
   const image = new Float32Array(size * size);
   if (mass === 0) return image;
-  const pixel = Math.max(right - left + 1, bottom - top + 1) / (size * (20 / 28));
+  const extent = Math.max(right - left + 1, bottom - top + 1, LEAST_EXTENT * side);
+  const pixel = extent / (size * (20 / 28));
   const [centreX, centreY] = [sumX / mass, sumY / mass];
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
