@@ -88,7 +88,7 @@ fn train<B: Backend>(backend: &mut B, path: &Path) -> Result<(), Box<dyn Error>>
     let mut model = VariationalAE::new(backend, DIMS, BATCH, SEED)?;
     let mut images = DeviceImages::new(backend, pixels, DIMS.input)?;
     for epoch in 1..=EPOCHS {
-        images.shuffle(backend, SEED, epoch, 0)?;
+        images.shuffle(backend, SEED, epoch, 0, 1)?;
         for _ in 0..images.count / BATCH {
             model.train_step(backend, &mut images.images, BATCH)?;
         }

@@ -63,7 +63,7 @@ fn train_epoch<B: Backend>(
     rows: &mut DeviceImages<B::Images>,
     epoch: u32,
 ) -> Result<Averages, Box<dyn Error>> {
-    rows.shuffle(backend, SEED, epoch, 0)?;
+    rows.shuffle(backend, SEED, epoch, 0, 1)?;
     backend.set_sums(Sums::zeros(model.dims().latent));
     let mut left = rows.count;
     while left > 0 {
@@ -75,7 +75,7 @@ fn train_epoch<B: Backend>(
     if let Some(found) = backend.non_finite()? {
         return Err(format!("training diverged ({found:?}); choose a smaller learning rate").into());
     }
-    Ok(Averages::of(&backend.sums()?, model.kind(), BETA))
+    Ok(Averages::of(&backend.sums()?, model.kind(), 1, BETA))
 }
 
 /// `[ROWS, COLUMNS]`: in each row a steep wave of its own frequency and phase. Two numbers say all about a row, so a code of four has

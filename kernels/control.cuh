@@ -23,7 +23,7 @@ struct Control {
     float free_bits;                    // KL of a unit of an image that is not in the loss
     unsigned int padding;
     // Sums over the images since the host set them.
-    double bce, kl;
+    double bce, kl, bound;
     unsigned long long images;
     // The first non-finite number.
     unsigned long long suspect;         // of this step: tensor << 56 | element, or NOWHERE
@@ -33,7 +33,7 @@ struct Control {
     float found_value;                  // what,
     unsigned int found;                 // and 1 + its tensor; 0: none. From there on parameters are not updated any more
 };
-static_assert(sizeof(Control) == 184, "src/backend/cuda/control.rs counts on this");
+static_assert(sizeof(Control) == 192, "src/backend/cuda/control.rs counts on this");
 
 // Notes that `element` of `tensor`, whose element 0 is at `source`, is not finite. The least place wins, whoever comes first.
 __device__ __forceinline__ void note_non_finite(Control* control, Tensor tensor, unsigned long long element,

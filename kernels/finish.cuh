@@ -1,6 +1,6 @@
 // finish.cuh: the end of a step: partial losses become sums, a non-finite number is kept, counters go on.
 //
-// Shapes    bce [bce_parts] f64, kl [kl_parts] f64: what the step's blocks left
+// Shapes    bce [bce_parts] f64, kl [kl_parts] f64, bound [bound_parts] f64: what the step's blocks left
 // Launch    one block of 256 threads, after everything else of the step
 // Order     parts are added by threads with a stride, then in a fixed tree: deterministic
 // Idea      with its counters on the device a step needs nothing from the host, and one recording serves for all of them
@@ -15,12 +15,13 @@ struct Finish {
     Control* control;
     const double* bce;
     const double* kl;
+    const double* bound;           // of importance-weighted losses
     unsigned long long* position;  // where the next batch begins in the images' order; null where none was gathered
-    int bce_parts, kl_parts;
+    int bce_parts, kl_parts, bound_parts;
     int rows, stream;
     int advances;                  // 0 where more of the step follows: only the sums are taken
 };
-static_assert(sizeof(Finish) == 56, "src/backend/cuda/elementwise.rs counts on this");
+static_assert(sizeof(Finish) == 64, "src/backend/cuda/elementwise.rs counts on this");
 
 constexpr int TRAINING = 0;
 constexpr double BETA_1 = 0.9, BETA_2 = 0.999;
@@ -58,10 +59,12 @@ __device__ __forceinline__ void advance(Control* control, int stream) {
 // All threads of one block call this.
 __device__ __forceinline__ void finish(const Finish& p) {
     double bce = sum_of(p.bce, p.bce_parts), kl = sum_of(p.kl, p.kl_parts);
+    double bound = p.bound_parts > 0 ? sum_of(p.bound, p.bound_parts) : 0.0;
     if (threadIdx.x > 0) return;
     Control* control = p.control;
     control->bce += bce;
     control->kl += kl;
+    control->bound += bound;
     if (p.position) {
         *p.position += p.rows;
         control->images += p.rows;

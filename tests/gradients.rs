@@ -38,15 +38,19 @@ impl Case {
         self.model.gradients(&widen(&self.params), &self.batch(), self.beta)
     }
 
-    /// (L(p + h) - L(p - h)) / 2h for every parameter p.
     fn differences(&self) -> Vec<f64> {
+        self.differences_of(|params, batch| self.model.loss(params, batch, self.beta))
+    }
+
+    /// (L(p + h) - L(p - h)) / 2h for every parameter p.
+    fn differences_of(&self, loss: impl Fn(&[f64], &Batch) -> f64) -> Vec<f64> {
         const H: f64 = 1e-5;
         let (mut params, batch) = (widen(&self.params), self.batch());
         let mut difference = |i: usize| {
             let p = params[i];
             let mut loss_at = |value: f64| {
                 params[i] = value;
-                self.model.loss(&params, &batch, self.beta)
+                loss(&params, &batch)
             };
             let slope = (loss_at(p + H) - loss_at(p - H)) / (2.0 * H);
             params[i] = p;
@@ -66,6 +70,14 @@ impl Case {
                 self.step_of(model, backend)
             }
         }
+    }
+
+    /// The same with the importance-weighted loss, each image having `draws` of the rows.
+    fn importance_step<B: Backend>(&self, backend: &mut B, draws: usize) -> (Sums, Vec<f32>) {
+        let mut model = VariationalAE::new(backend, self.model.dims, self.rows + 2, 1).unwrap();
+        model.weigh_draws(backend, draws).unwrap();
+        backend.write(model.noise_mut(), &self.eps).unwrap();
+        self.step_of(model, backend)
     }
 
     fn step_of<B: Backend>(&self, mut model: impl Autoencoder<B>, backend: &mut B) -> (Sums, Vec<f32>) {
@@ -121,6 +133,40 @@ fn gradients_equal_the_derivation_and_the_differences_for_every_parameter() {
             assert_close(&name, &gradients[range.clone()], &differences[range], 2e-5);
         }
     }
+}
+
+#[test]
+fn gradients_of_the_importance_weighted_loss_equal_the_differences_for_every_parameter() {
+    for (dims, images, draws, beta) in
+        [([7, 5, 3], 3, 4, 1.0), ([3, 8, 2], 2, 5, 0.7), ([1, 1, 1], 1, 2, 2.0), ([6, 4, 9], 2, 3, 0.0)]
+    {
+        let mut case = Case::new(Kind::Variational, dims, images * draws, beta);
+        // The rows of an image are the same image.
+        let first = |row: usize| row / draws * draws * dims[0];
+        case.x = (0..case.rows).flat_map(|row| case.x[first(row)..first(row) + dims[0]].to_vec()).collect();
+        let loss = |params: &[f64], batch: &Batch| {
+            // What an image's loss counts for, it counts once in the gradient and for each of its rows in the sums.
+            case.model.importance_loss(params, batch, beta, draws) / draws as f64
+        };
+        let differences = case.differences_of(loss);
+        let (sums, gradients) = case.importance_step(&mut Cpu::new(2).unwrap(), draws);
+        let want = draws as f64 * loss(&widen(&case.params), &case.batch());
+        assert!(within(relative_error(&[sums.bound], &[want]), 1e-6), "{dims:?}: {sums:?}, not {want}");
+        for slot in case.model.layout.slots() {
+            let (name, range) = (format!("{dims:?}, {draws} draws: {}", slot.name), slot.range());
+            assert_close(&name, &gradients[range.clone()], &differences[range], 2e-5);
+        }
+    }
+}
+
+/// With one draw the weights are 1, and the loss is the evidence lower bound with the divergence of the draw in place of its mean.
+#[test]
+fn one_draw_has_the_reconstruction_of_the_evidence_lower_bound() {
+    let case = Case::new(Kind::Variational, [7, 5, 3], 4, 0.0);
+    let backend = &mut Cpu::new(1).unwrap();
+    let (plain, weighed) = (case.step(backend), case.importance_step(backend, 1));
+    assert!(within(relative_error(&[weighed.0.bound], &[plain.0.bce]), 1e-12), "{weighed:?} {plain:?}");
+    assert_close("gradients", &weighed.1, &widen(&plain.1), 1e-6);
 }
 
 proptest! {

@@ -86,7 +86,11 @@ fn what_is_wrong_with_a_header_is_found() {
 fn elements(kernel: Kernel) -> Option<usize> {
     match kernel {
         Kernel::Gather => Some(BATCH * DIMS.input),
-        Kernel::StandardNormal | Kernel::Reparameterise | Kernel::ReparameteriseBackward => Some(BATCH * DIMS.latent),
+        Kernel::StandardNormal
+        | Kernel::Reparameterise
+        | Kernel::ReparameteriseBackward
+        | Kernel::ImportanceBackward => Some(BATCH * DIMS.latent),
+        Kernel::ImportanceWeights => Some(BATCH * DIMS.input),
         Kernel::Adam => Some(latent::nn::weights::layout_of(latent::nn::Kind::Variational, DIMS).len()),
         Kernel::Finish | Kernel::Gemm(_) => None,
     }
@@ -105,6 +109,10 @@ fn launches() -> Vec<LaunchCounts> {
     cuda.set_order(&mut images, &(0..BATCH as u32).collect::<Vec<_>>(), 0).unwrap();
     model.reconstruct_next(&mut cuda, &mut images, BATCH).unwrap();
     model.sample(&mut cuda, BATCH).unwrap();
+    cuda.set_order(&mut images, &(0..BATCH as u32).collect::<Vec<_>>(), 0).unwrap();
+    model.weigh_draws(&mut cuda, 5).unwrap();
+    model.train_step(&mut cuda, &mut images, BATCH).unwrap();
+    cuda.synchronize().unwrap();
     emulated::driver(&settings).launches().unwrap()
 }
 

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use latent::backend::{
-    Activation, Backend, Error, Glance, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Step, Sums,
+    Activation, Backend, Draws, Error, Glance, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Step, Sums,
+    Weighed,
 };
 use latent::nn::{Dims, Kind, MemoryPlan, VanillaAE, VariationalAE};
 use latent::noise::Stream;
@@ -70,6 +71,8 @@ impl Backend for Accountant {
     }
     fn reparameterise(&mut self, _: usize, (): &(), _: Noise, (): &mut (), (): &mut ()) {}
     fn reparameterise_backward(&mut self, _: usize, (): &(), (): &(), (): &(), (): &mut ()) {}
+    fn linear_importance(&mut self, _: Linear, (): &(), (): &(), (): &(), _: Draws<'_, ()>, _: Weighed<'_, ()>) {}
+    fn importance_backward(&mut self, _: Draws<'_, ()>, (): &(), (): &(), (): &mut ()) {}
     fn adam(&mut self, _: usize, (): &mut (), (): &(), (): &mut (), (): &mut ()) {}
 }
 
@@ -88,4 +91,15 @@ fn the_plan_of_a_model_is_what_it_allocates() {
             }
         }
     }
+}
+
+#[test]
+fn the_plan_with_several_draws_is_what_a_model_allocates_for_them() {
+    let (dims, rows, draws, images) = (Dims { input: 33, hidden: 17, latent: 5 }, 20, 5, 7);
+    let mut backend = Accountant::default();
+    VariationalAE::new(&mut backend, dims, rows, 1).unwrap().weigh_draws(&mut backend, draws).unwrap();
+    let allocated = 4 * backend.floats.iter().sum::<usize>() as u64;
+    let places_in_the_order = 4 * ((draws - 1) * images) as u64;
+    let plan = MemoryPlan::of_model(Kind::Variational, dims, rows).with_draws(rows, images, draws);
+    assert_eq!(plan.total(), allocated + places_in_the_order);
 }

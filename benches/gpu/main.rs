@@ -20,6 +20,9 @@ mod bench;
 #[path = "../../tests/operations/harness.rs"]
 mod harness;
 #[allow(clippy::unwrap_used, reason = "test bodies may panic")]
+#[path = "../../tests/operations/importance.rs"]
+mod importance;
+#[allow(clippy::unwrap_used, reason = "test bodies may panic")]
 #[path = "../../tests/operations/layers.rs"]
 mod layers;
 #[allow(clippy::unwrap_used, reason = "test bodies may panic")]

@@ -191,6 +191,9 @@ pub struct Sums {
     pub bce: f64,
     /// KL divergence of the posteriors from the prior, not weighted by beta.
     pub kl: f64,
+    /// Importance-weighted loss; 0 where none was taken.
+    #[serde(default)]
+    pub bound: f64,
     /// For each latent unit: its posterior mean.
     pub mean: Vec<f64>,
     /// For each latent unit: the square of its posterior mean.
@@ -228,6 +231,8 @@ pub struct Glance {
     pub bce: f64,
     /// [`Sums::kl`].
     pub kl: f64,
+    /// [`Sums::bound`].
+    pub bound: f64,
     /// What [`Backend::non_finite`] said.
     pub non_finite: Option<NonFinite>,
 }
@@ -238,6 +243,28 @@ pub struct InputGradient<'a, S> {
     pub dx: &'a mut S,
     /// The activation that made x. Only [`Activation::Identity`] and [`Activation::LeakyRelu`] make inputs of layers.
     pub activation: Activation,
+}
+
+/// The codes of images of which each has several rows, one after another, and what they were drawn with.
+pub struct Draws<'a, S> {
+    /// Rows of an image, K.
+    pub per_image: usize,
+    /// Units of a code.
+    pub latent: usize,
+    /// Mean beside log variance, `[rows, 2 latent]`.
+    pub posterior: &'a S,
+    /// The noise, `[rows, latent]`.
+    pub eps: &'a S,
+    /// The codes, `[rows, latent]`.
+    pub z: &'a S,
+}
+
+/// What [`Backend::linear_importance`] leaves.
+pub struct Weighed<'a, S> {
+    /// Of each draw its share in the image's loss, `[rows]`; those of an image have the sum 1.
+    pub weights: &'a mut S,
+    /// The gradient at the logits, `[rows, outputs]`.
+    pub dlogits: &'a mut S,
 }
 
 /// A device and the operations on it.
@@ -428,6 +455,36 @@ pub trait Backend: 'static {
         latent: usize,
         posterior: &Self::Buffer,
         eps: &Self::Buffer,
+        dz: &Self::Buffer,
+        dposterior: &mut Self::Buffer,
+    );
+
+    /// [`Backend::linear_bce`] for images of which each has K rows with a code of its own (Burda, Grosse and Salakhutdinov 2016,
+    /// section 3): the loss of an image is L = -log (w_1 + ... + w_K) / K with
+    /// log w = -BCE + beta (log p(z) - log q(z|x)) = -BCE + beta (eps^2 + v - z^2) / 2, summed over units.
+    ///
+    /// dL/dw_k = -1 / (w_1 + ... + w_K), so a draw counts by its share s_k = w_k / (w_1 + ... + w_K): the gradient at its logits is
+    /// s_k (sigmoid(a) - target). Each row adds its BCE to the sums, and its image's loss. Rows that are left over at the end
+    /// are an image with fewer draws.
+    fn linear_importance(
+        &mut self,
+        layer: Linear,
+        params: &Self::Buffer,
+        x: &Self::Buffer,
+        target: &Self::Buffer,
+        draws: Draws<'_, Self::Buffer>,
+        weighed: Weighed<'_, Self::Buffer>,
+    );
+
+    /// The gradient of [`Backend::linear_importance`]'s loss at the posterior's parameters, from dz = dL/dz `[rows, latent]`, in
+    /// which the shares are already.
+    ///
+    /// log w has z in log p(z), and as eps does not change, log q(z|x) has only v: with d = dz + beta s z,
+    /// dL/dm = d and dL/dv = d eps e^(v/2) / 2 - beta s / 2.
+    fn importance_backward(
+        &mut self,
+        draws: Draws<'_, Self::Buffer>,
+        weights: &Self::Buffer,
         dz: &Self::Buffer,
         dposterior: &mut Self::Buffer,
     );

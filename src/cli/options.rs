@@ -53,6 +53,9 @@ pub struct Settings {
     /// Give each latent unit of each image so many nats of KL for nothing, so that fewer units fall silent [default: 0]
     #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
     free_bits: Option<f64>,
+    /// Draw so many codes an image and weigh them, for a tighter bound on the likelihood; each costs a step of its own [default: 1]
+    #[arg(long, value_name = "K")]
+    iwae_k: Option<usize>,
     /// Make pixels black or white: at the middle, or anew each epoch with their brightness as probability [default: none]
     #[arg(long, value_enum, value_name = "HOW")]
     binarize: Option<Binarize>,
@@ -245,6 +248,7 @@ impl Settings {
             beta: own.beta.unwrap_or(base.beta),
             kl_warmup: own.kl_warmup.unwrap_or(base.kl_warmup),
             free_bits: own.free_bits.unwrap_or(base.free_bits),
+            iwae_k: own.iwae_k.unwrap_or(base.iwae_k),
             binarize: own.binarize.unwrap_or(base.binarize),
             corrupt: own.corrupt.or(base.corrupt),
             holdout_class: own.holdout_class.or(base.holdout_class),

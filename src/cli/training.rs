@@ -140,10 +140,13 @@ impl Plan {
         self.config.dims(self.data.train.images.pixels_per_image())
     }
 
-    /// What the run keeps on its device with batches of `rows` images.
-    fn memory_plan<B: Backend>(&self, backend: &B, rows: usize) -> MemoryPlan {
+    /// What the run keeps on its device with batches of `batch_size` images.
+    fn memory_plan<B: Backend>(&self, backend: &B, batch_size: usize) -> MemoryPlan {
         let images = self.data.train.images.len() + self.data.test.images.len();
+        let draws = self.config.draws();
+        let rows = batch_size * draws;
         let plan = MemoryPlan::of_run(backend, self.config.model, self.dims(), rows, images);
+        let plan = if draws > 1 { plan.with_draws(rows, images, draws) } else { plan };
         if self.config.corrupt.is_some() { plan.with_targets(self.dims(), rows, images) } else { plan }
     }
 
@@ -226,16 +229,19 @@ impl<F: FnOnce() -> Result<PathBuf, Error>> OnBackend for Task<'_, F> {
     type Output = (Outcome, Weights);
 
     fn run<B: Backend>(self, backend: &mut B) -> Result<Self::Output, Error> {
-        let Config { model, batch_size, seed, .. } = self.plan.config;
-        let dims = self.plan.dims();
+        let Config { model, seed, .. } = self.plan.config;
+        let (dims, rows, draws) = (self.plan.dims(), self.plan.config.batch_rows(), self.plan.config.draws());
         self.plan.check_memory(backend)?;
         match model {
             Kind::Vanilla => {
-                let model = VanillaAE::new(backend, dims, batch_size, seed)?;
+                let model = VanillaAE::new(backend, dims, rows, seed)?;
                 self.train(backend, model)
             }
             Kind::Variational => {
-                let model = VariationalAE::new(backend, dims, batch_size, seed)?;
+                let mut model = VariationalAE::new(backend, dims, rows, seed)?;
+                if draws > 1 {
+                    model.weigh_draws(backend, draws)?;
+                }
                 self.train(backend, model)
             }
         }
@@ -259,7 +265,7 @@ impl<F: FnOnce() -> Result<PathBuf, Error>> Task<'_, F> {
         let mut images = DeviceImages::prepared_each_epoch(backend, train_pixels, pixels, preparation)?;
         let mut validation = DeviceImages::prepared(backend, data.test.images.pixels(), pixels, preparation)?;
         for rows in images.batches(config.batch_size).into_iter().chain(validation.batches(config.batch_size)) {
-            model.prepare(backend, &mut images.images, rows)?;
+            model.prepare(backend, &mut images.images, rows * model.draws())?;
         }
         let (mut run, progress) = match resumed {
             Some((dir, checkpoint)) => {

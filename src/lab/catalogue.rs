@@ -395,6 +395,23 @@ pub static ENTRIES: &[Entry] = &[
     },
     on_matrix("finish", &["finish.cu"], &["partial losses", "partial divergences"], matrix(100, 40), cases::finish),
     on_matrix("gather", &["gather.cu"], &["images", "pixels of each"], matrix(100, 784), cases::gather),
+    on_matrix(
+        "importance_backward",
+        &["importance_backward.cu"],
+        ROWS_AND_UNITS,
+        matrix(100, 200),
+        cases::importance_backward,
+    ),
+    Entry {
+        each: cases::DRAWS,
+        ..on_matrix(
+            "importance_weights",
+            &["importance_weights.cu"],
+            &["images, of 5 draws each", "pixels of each"],
+            matrix(100, 784),
+            cases::importance_weights,
+        )
+    },
     on_matrix("kl", &["kl.cu"], ROWS_AND_UNITS, matrix(100, 200), cases::kl),
     on_matrix("leaky_relu", &["leaky_relu.cu"], ROWS_AND_COLUMNS, matrix(100, 400), cases::leaky_relu),
     on_matrix("reparameterise", &["reparameterise.cu"], ROWS_AND_UNITS, matrix(100, 200), cases::reparameterise),

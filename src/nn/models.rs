@@ -2,7 +2,7 @@
 
 use super::perceptron::{Decoder, Encoder, Hidden, Perceptron, VariationalEncoder};
 use super::{Dims, Kind, Parameters};
-use crate::backend::{Activation, Backend, Error, Noise, Step};
+use crate::backend::{Activation, Backend, Draws, Error, Noise, Step, Weighed};
 use crate::noise::Stream;
 use crate::tensor::Layout;
 
@@ -45,12 +45,18 @@ pub trait Autoencoder<B: Backend> {
     /// The device failed.
     fn sample(&mut self, backend: &mut B, rows: usize) -> Result<Option<Vec<f32>>, Error>;
 
+    /// Codes that each image is given, K: so many rows of a step, one after another, are the same image. More than one is for the
+    /// importance-weighted loss.
+    fn draws(&self) -> usize {
+        1
+    }
+
     /// The sizes of its layers.
     fn dims(&self) -> Dims {
         self.common().dims
     }
 
-    /// The most images a step can take.
+    /// The most rows a step can take.
     fn batch_size(&self) -> usize {
         self.common().batch_size
     }
@@ -75,7 +81,7 @@ pub trait Autoencoder<B: Backend> {
         &self.common().output
     }
 
-    /// Trains on the next `rows` images: loss, gradients, Adam.
+    /// Trains on the next `rows` rows of the images' order: loss, gradients, Adam.
     ///
     /// # Errors
     /// The device failed.
@@ -93,7 +99,7 @@ pub trait Autoencoder<B: Backend> {
     }
     // ANCHOR_END: enqueue_training
 
-    /// Makes ready what training and evaluation on batches of `rows` images will need.
+    /// Makes ready what training and evaluation on batches of `rows` rows will need.
     ///
     /// # Errors
     /// Something is missing, or the device failed.
@@ -103,7 +109,7 @@ pub trait Autoencoder<B: Backend> {
         backend.prepare(Step::once(Stream::Sampling, rows), |backend| self.enqueue_sampling(backend))
     }
 
-    /// Adds the losses of the next `rows` images to the sums.
+    /// Adds the losses of the next `rows` rows of the images' order to the sums.
     ///
     /// # Errors
     /// The device failed.
@@ -174,7 +180,7 @@ pub trait Autoencoder<B: Backend> {
     }
 }
 
-/// The step in which a model is trained on `rows` images.
+/// The step in which a model is trained on `rows` rows.
 fn training_step(rows: usize) -> Step {
     Step::repeated("train", Stream::Training, rows)
 }
@@ -367,6 +373,15 @@ pub struct VariationalAE<B: Backend> {
     posterior: B::Buffer,
     eps: B::Buffer,
     dposterior: B::Buffer,
+    importance: Option<Importance<B>>,
+}
+
+/// What the importance-weighted loss needs.
+struct Importance<B: Backend> {
+    /// Codes an image.
+    draws: usize,
+    /// Of each draw its share in the image's loss.
+    weights: B::Buffer,
 }
 
 impl<B: Backend> VariationalAE<B> {
@@ -383,8 +398,18 @@ impl<B: Backend> VariationalAE<B> {
             posterior: backend.zeros(2 * batch_size * dims.latent)?,
             eps: backend.zeros(batch_size * dims.latent)?,
             dposterior: backend.zeros(2 * batch_size * dims.latent)?,
+            importance: None,
             common: Common::new(backend, (layout, decoder), dims, batch_size, seed)?,
         })
+    }
+
+    /// Makes the loss the importance-weighted one, with `draws` codes an image.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn weigh_draws(&mut self, backend: &mut B, draws: usize) -> Result<(), Error> {
+        self.importance = Some(Importance { draws, weights: backend.zeros(self.common.batch_size)? });
+        Ok(())
     }
 
     /// The noise of the next loss with [`Noise::Given`], `[rows, latent]`.
@@ -416,6 +441,25 @@ pub fn variational_loss<B: Backend>(backend: &mut B, model: &mut VariationalAE<B
     model.common.decoder_loss(backend);
 }
 
+/// Enqueues the importance-weighted loss of the model's input, in which each image has several rows: L = -log of the mean weight of
+/// its codes, the negative of a bound that is nearer to the likelihood the more codes there are (Burda, Grosse and Salakhutdinov
+/// 2016).
+///
+/// See [`Backend::linear_importance`] and [`Backend::importance_backward`].
+fn importance_loss<B: Backend>(backend: &mut B, model: &mut VariationalAE<B>, noise: Noise) {
+    model.enqueue_posterior(backend, noise);
+    let VariationalAE { common, posterior, eps, importance: Some(Importance { draws, weights }), .. } = model else {
+        return;
+    };
+    let draws = Draws { per_image: *draws, latent: common.dims.latent, posterior, eps, z: &common.z };
+    let params = &common.parameters.values.storage;
+    let decoder = common.decoder.0;
+    decoder.hidden(backend, params, &common.z, &mut common.decoder_hidden);
+    let target = common.target.as_ref().unwrap_or(&common.x);
+    let weighed = Weighed { weights, dlogits: &mut common.output };
+    backend.linear_importance(decoder.last, params, &common.decoder_hidden.second, target, draws, weighed);
+}
+
 impl<B: Backend> Autoencoder<B> for VariationalAE<B> {
     fn kind(&self) -> Kind {
         Kind::Variational
@@ -430,13 +474,23 @@ impl<B: Backend> Autoencoder<B> for VariationalAE<B> {
     }
 
     fn loss(&mut self, backend: &mut B, noise: Noise) {
-        variational_loss(backend, self, noise);
+        match self.importance {
+            None => variational_loss(backend, self, noise),
+            Some(_) => importance_loss(backend, self, noise),
+        }
     }
 
     fn backward(&mut self, backend: &mut B) {
-        let Self { encoder, common, posterior, eps, dposterior } = self;
+        let Self { encoder, common, posterior, eps, dposterior, importance } = self;
         common.decoder_backward(backend);
-        backend.reparameterise_backward(common.dims.latent, posterior, eps, &common.dz, dposterior);
+        let latent = common.dims.latent;
+        match importance {
+            None => backend.reparameterise_backward(latent, posterior, eps, &common.dz, dposterior),
+            Some(Importance { draws, weights }) => {
+                let draws = Draws { per_image: *draws, latent, posterior, eps, z: &common.z };
+                backend.importance_backward(draws, weights, &common.dz, dposterior);
+            }
+        }
         encoder.0.backward(
             backend,
             &common.parameters.values.storage,
@@ -447,6 +501,10 @@ impl<B: Backend> Autoencoder<B> for VariationalAE<B> {
             &mut common.parameters.gradients.storage,
             None,
         );
+    }
+
+    fn draws(&self) -> usize {
+        self.importance.as_ref().map_or(1, |importance| importance.draws)
     }
 
     fn reconstruct(&mut self, backend: &mut B) {

@@ -57,6 +57,13 @@ impl MemoryPlan {
         self
     }
 
+    /// The same for images of which each has several of the `rows` of a batch, and `draws` places in the order of `images` images.
+    pub fn with_draws(mut self, rows: usize, images: usize, draws: usize) -> Self {
+        self.buffers.push(("shares of the draws", (rows * size_of::<f32>()) as u64));
+        self.buffers.push(("further places in the order", ((draws - 1) * images * size_of::<u32>()) as u64));
+        self
+    }
+
     /// Bytes in all.
     pub fn total(&self) -> u64 {
         self.buffers.iter().map(|(_, bytes)| bytes).sum()

@@ -12,6 +12,8 @@ use crate::nn::{Dims, Kind};
 
 /// The most units that a layer may have: far beyond any use here, and small enough that sizes cannot overflow.
 const MOST_UNITS: usize = 65_536;
+/// The most codes of an image.
+const MOST_DRAWS: usize = 10_000;
 /// The most threads.
 const MOST_THREADS: usize = 1024;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub kl_warmup: u32,
     /// KL divergence in nats that each latent unit of each image has for nothing.
     pub free_bits: f64,
+    /// Codes an image whose weights the loss has, instead of one and the KL divergence.
+    pub iwae_k: usize,
     /// How grey pixels become black or white.
     pub binarize: Binarize,
     /// What is done to inputs whose targets stay clean.
@@ -103,6 +107,7 @@ impl Config {
             beta: 1.0,
             kl_warmup: 0,
             free_bits: 0.0,
+            iwae_k: 1,
             binarize: Binarize::None,
             corrupt: None,
             holdout_class: None,
@@ -134,6 +139,19 @@ impl Config {
         self.lr * self.lr_schedule.share(epoch, self.epochs, self.lr_final)
     }
 
+    /// Codes an image in training: the AE has no more than one.
+    pub fn draws(&self) -> usize {
+        match self.model {
+            Kind::Vanilla => 1,
+            Kind::Variational => self.iwae_k,
+        }
+    }
+
+    /// Rows of a whole batch: each of its images has one for each code.
+    pub fn batch_rows(&self) -> usize {
+        self.batch_size * self.draws()
+    }
+
     /// What is done to the images.
     pub fn preparation(&self) -> Preparation {
         Preparation { binarize: self.binarize, corrupt: self.corrupt, seed: self.seed }
@@ -152,6 +170,7 @@ impl Config {
         within("--batch-size", self.batch_size, u32::MAX as usize)?;
         within("--hidden-dim", self.hidden_dim, MOST_UNITS)?;
         within("--latent-dim", self.latent_dim, MOST_UNITS)?;
+        within("--iwae-k", self.iwae_k, MOST_DRAWS)?;
         within("--validate-every", self.validate_every as usize, u32::MAX as usize)?;
         within("--checkpoint-every", self.checkpoint_every as usize, u32::MAX as usize)?;
         within("--threads", self.threads, MOST_THREADS)?;
@@ -177,6 +196,11 @@ impl Config {
         }
         if !(self.free_bits >= 0.0 && self.free_bits.is_finite()) {
             return Err(fault("--free-bits", self.free_bits, "is not a number of nats from 0 up".to_owned()));
+        }
+        if self.iwae_k > 1 && self.free_bits > 0.0 {
+            let problem =
+                "has no KL divergence in its loss to give nats of for nothing; leave out --free-bits".to_owned();
+            return Err(fault("--iwae-k", self.iwae_k, problem));
         }
         if !(0.0..1.0).contains(&self.val_split) {
             return Err(fault("--val-split", self.val_split, "is not a share from 0 to below 1".to_owned()));
@@ -213,7 +237,7 @@ impl Config {
     fn memory(&self, pixels: usize) -> u64 {
         let parameters = layout_of(self.model, self.dims(pixels)).len() as u64;
         let row = 2 * pixels as u64 + 6 * self.hidden_dim as u64 + 7 * self.latent_dim as u64;
-        4 * (10 * parameters + row * self.batch_size as u64)
+        4 * (10 * parameters + row * self.batch_rows() as u64)
     }
 }
 
@@ -253,6 +277,8 @@ mod tests {
             ("--lr-final", Config { lr_final: 0.0, ..good.clone() }),
             ("--lr-final", Config { lr_final: f64::NAN, ..good.clone() }),
             ("--beta", Config { beta: f64::INFINITY, ..good.clone() }),
+            ("--iwae-k", Config { iwae_k: 0, ..good.clone() }),
+            ("--iwae-k", Config { iwae_k: 2, free_bits: 0.1, ..good.clone() }),
             ("--val-split", Config { val_split: 1.0, ..good.clone() }),
             ("--threads", Config { threads: 0, ..good.clone() }),
             ("--epochs", Config { epochs: 0, ..good.clone() }),

@@ -78,8 +78,8 @@ impl<I> DeviceImages<I> {
         if rest == 0 { vec![whole] } else { vec![whole, rest] }
     }
 
-    /// Begins epoch `epoch`, from 1, at image `position`: batches take the images in an order that depends on nothing but the
-    /// seed and the epoch, as what is drawn of the images does.
+    /// Begins epoch `epoch`, from 1, at image `position`: batches take each image `draws` times on end, and the images in an order
+    /// that depends on nothing but the seed and the epoch, as what is drawn of the images does.
     ///
     /// # Errors
     /// The device failed.
@@ -89,6 +89,7 @@ impl<I> DeviceImages<I> {
         seed: u64,
         epoch: u32,
         position: usize,
+        draws: usize,
     ) -> Result<(), Error> {
         if let Some(Drawn { pixels, preparation }) = &self.drawn {
             let targets = preparation.targets(pixels, u64::from(epoch));
@@ -97,21 +98,22 @@ impl<I> DeviceImages<I> {
                 backend.set_targets(&mut self.images, &targets)?;
             }
         }
-        Ok(backend.set_order(&mut self.images, &epoch_order(seed, epoch, self.count), position)?)
+        let order = repeated(&epoch_order(seed, epoch, self.count), draws);
+        Ok(backend.set_order(&mut self.images, &order, position * draws)?)
     }
 
-    /// Begins again with the first image, and with the first step of the validation noise.
+    /// Begins again with the first image, each of them `draws` times on end, and with the first step of the validation noise.
     ///
     /// # Errors
     /// The device failed.
-    pub fn rewind<B: Backend<Images = I>>(&mut self, backend: &mut B) -> Result<(), Error> {
-        backend.set_order(&mut self.images, &self.order, 0)?;
+    pub fn rewind<B: Backend<Images = I>>(&mut self, backend: &mut B, draws: usize) -> Result<(), Error> {
+        backend.set_order(&mut self.images, &repeated(&self.order, draws), 0)?;
         backend.set_step(Stream::Validation, 0);
         Ok(())
     }
 }
 
-/// The averages over all images, with loss = BCE + `beta` KL.
+/// The averages over all images, with loss = BCE + `beta` KL, or the model's importance-weighted loss.
 ///
 /// With [`Noise::Drawn`] each image's code is sampled once, as the tutorial does, so the result is a noisy bound; the same noise is
 /// drawn every time, so that epochs compare. With [`Noise::Mean`] the posterior's mean is decoded.
@@ -125,15 +127,21 @@ pub fn evaluate<B: Backend, M: Autoencoder<B>>(
     noise: Noise,
     beta: f64,
 ) -> Result<Averages, Error> {
-    images.rewind(backend)?;
+    let draws = model.draws();
+    images.rewind(backend, draws)?;
     backend.set_sums(Sums::zeros(model.dims().latent));
-    let mut left = images.count;
+    let mut left = images.count * draws;
     while left > 0 {
         let rows = left.min(model.batch_size());
         model.evaluation_step(backend, &mut images.images, rows, noise)?;
         left -= rows;
     }
-    Ok(Averages::of(&backend.sums()?, model.kind(), beta))
+    Ok(Averages::of(&backend.sums()?, model.kind(), draws, beta))
+}
+
+/// `order` with each image `draws` times on end.
+fn repeated(order: &[u32], draws: usize) -> Vec<u32> {
+    order.iter().flat_map(|image| std::iter::repeat_n(*image, draws)).collect()
 }
 
 /// The order of `count` images in epoch `epoch`: a permutation that depends on nothing but the seed and the epoch.

@@ -14,7 +14,7 @@ const ACTIVE_VARIANCE: f64 = 0.01;
 /// Averages per image, in nats.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Averages {
-    /// BCE + beta KL.
+    /// BCE + beta KL, or the importance-weighted loss.
     pub loss: f64,
     /// Binary cross-entropy.
     pub bce: f64,
@@ -25,14 +25,15 @@ pub struct Averages {
 }
 
 impl Averages {
-    /// The averages of what a backend summed.
-    pub fn of(sums: &Sums, kind: Kind, beta: f64) -> Self {
+    /// The averages of what a backend summed over images with `draws` codes each: more than one are weighed.
+    pub fn of(sums: &Sums, kind: Kind, draws: usize, beta: f64) -> Self {
         let n = sums.images.max(1) as f64;
         let (bce, kl) = (sums.bce / n, sums.kl / n);
         let variance = |(mean, square): (&f64, &f64)| square / n - (mean / n).powi(2);
         let active =
             || sums.mean.iter().zip(&sums.mean_squared).filter(|pair| variance(*pair) > ACTIVE_VARIANCE).count();
-        Self { loss: bce + beta * kl, bce, kl, active_units: (kind == Kind::Variational).then(active) }
+        let loss = if draws > 1 { sums.bound / n } else { bce + beta * kl };
+        Self { loss, bce, kl, active_units: (kind == Kind::Variational).then(active) }
     }
 }
 
@@ -100,10 +101,17 @@ mod tests {
     #[test]
     fn a_unit_is_active_where_its_mean_varies() {
         // Two images; the first unit's mean is 1 in both, the second's is -1 and 1, the third's 0 and 0.19 (variance 0.009).
-        let sums =
-            Sums { images: 2, bce: 6.0, kl: 4.0, mean: vec![2.0, 0.0, 0.19], mean_squared: vec![2.0, 2.0, 0.0361] };
-        let averages = Averages::of(&sums, Kind::Variational, 0.5);
+        let sums = Sums {
+            images: 2,
+            bce: 6.0,
+            kl: 4.0,
+            bound: 9.0,
+            mean: vec![2.0, 0.0, 0.19],
+            mean_squared: vec![2.0, 2.0, 0.0361],
+        };
+        let averages = Averages::of(&sums, Kind::Variational, 1, 0.5);
         assert_eq!(averages, Averages { loss: 4.0, bce: 3.0, kl: 2.0, active_units: Some(1) });
-        assert_eq!(Averages::of(&sums, Kind::Vanilla, 0.0).active_units, None);
+        assert_eq!(Averages::of(&sums, Kind::Variational, 2, 0.5), Averages { loss: 4.5, ..averages });
+        assert_eq!(Averages::of(&sums, Kind::Vanilla, 1, 0.0).active_units, None);
     }
 }

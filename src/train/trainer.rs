@@ -122,7 +122,8 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
             free_bits: config.free_bits,
         };
         self.backend.set_hyperparameters(hyperparameters);
-        self.images.shuffle(self.backend, config.seed, epoch, progress.position)?;
+        let draws = self.model.draws();
+        self.images.shuffle(self.backend, config.seed, epoch, progress.position, draws)?;
         let fresh = progress.position == 0;
         let sums = if fresh { Sums::zeros(self.model.dims().latent) } else { std::mem::take(&mut progress.sums) };
         self.backend.set_sums(sums);
@@ -138,7 +139,7 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
                 break Outcome::Interrupted;
             }
             let rows = config.batch_size.min(count - position);
-            self.model.train_step(self.backend, &mut self.images.images, rows)?;
+            self.model.train_step(self.backend, &mut self.images.images, rows * draws)?;
             self.session.progress.position += rows;
             if Instant::now() >= next_tick {
                 next_tick = Instant::now() + TICK;
@@ -157,17 +158,19 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
         let seconds = std::mem::take(&mut progress.seconds);
         progress.position = 0;
         progress.epochs = epoch;
-        let averages = Averages::of(&sums, self.model.kind(), beta);
+        let averages = Averages::of(&sums, self.model.kind(), draws, beta);
         self.record(Record::new(epoch, Which::Train, averages, hyperparameters, count, seconds))?;
         Ok(outcome)
     }
 
     /// Tells the observer how far the device has come, and stops the run if a number was not finite.
     fn show_progress(&mut self, beta: f64) -> Result<(), Error> {
-        let Some(Glance { images, bce, kl, non_finite }) = self.backend.glance()? else { return Ok(()) };
+        let Some(Glance { images, bce, kl, bound, non_finite }) = self.backend.glance()? else { return Ok(()) };
         self.refuse(non_finite)?;
-        let averages = Averages::of(&Sums { images, bce, kl, ..Sums::default() }, self.model.kind(), beta);
-        self.session.observer.epoch_progresses(images as usize, &averages);
+        let draws = self.model.draws();
+        let sums = Sums { images, bce, kl, bound, ..Sums::default() };
+        let averages = Averages::of(&sums, self.model.kind(), draws, beta);
+        self.session.observer.epoch_progresses(images as usize / draws, &averages);
         Ok(())
     }
 
@@ -219,7 +222,7 @@ impl<B: Backend, M: Autoencoder<B>> Trainer<'_, B, M> {
 
     fn draw_pictures(&mut self, epoch: u32) -> Result<(), Error> {
         let rows = RECONSTRUCTIONS.min(self.model.batch_size()).min(self.validation.count);
-        self.validation.rewind(self.backend)?;
+        self.validation.rewind(self.backend, 1)?;
         let (inputs, outputs) = self.model.reconstruct_next(self.backend, &mut self.validation.images, rows)?;
         let side = self.model.dims().input.isqrt();
         let png = Grid::new(side, side, PER_ROW).pairs_png(&inputs, &outputs)?;

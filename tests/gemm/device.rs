@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes of the kernels' Control, and where in it the place of the first non-finite number lies.
-const CONTROL: usize = 184;
-const SUSPECT: usize = 128;
+const CONTROL: usize = 192;
+const SUSPECT: usize = 136;
 
 /// The device, and what was loaded on it.
 pub struct Device {

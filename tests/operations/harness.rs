@@ -5,7 +5,7 @@
 use latent::backend::{Backend, Hyperparameters, Step, Sums};
 use latent::noise::Stream;
 
-use crate::{layers, posterior, steps};
+use crate::{importance, layers, posterior, steps};
 
 /// Hands the names of all test bodies to a macro. A body takes a function that makes a fresh backend.
 macro_rules! every_body {
@@ -21,6 +21,10 @@ macro_rules! every_body {
             posterior::standard_normal_is_that_of_its_address,
             posterior::reparameterise_backward_agrees_with_f64,
             posterior::divergence_below_the_free_bits_has_no_gradient,
+            importance::importance_weights_agree_with_f64,
+            importance::a_draw_that_outweighs_all_others_takes_the_whole_image,
+            importance::importance_backward_agrees_with_f64,
+            importance::an_infinite_logit_of_a_draw_is_named,
             steps::adam_agrees_with_f64_step_by_step,
             steps::gather_takes_images_in_order_from_a_position,
             steps::targets_are_taken_beside_their_images_and_replaced_in_place,
@@ -73,7 +77,7 @@ pub fn bits(values: &[f32]) -> Vec<u64> {
 /// Sums with a part for each latent unit, none of them zero.
 pub fn some_sums(units: usize) -> Sums {
     let part = |first: usize| (0..units).map(|i| (first + i) as f64).collect();
-    Sums { images: 1000, bce: 2000.0, kl: 3000.0, mean: part(40), mean_squared: part(50) }
+    Sums { images: 1000, bce: 2000.0, kl: 3000.0, bound: 4000.0, mean: part(40), mean_squared: part(50) }
 }
 
 /// What every operation leaves at ordinary, odd and smallest shapes, bit for bit.
@@ -81,6 +85,7 @@ pub fn everything<B: Backend>(backend: &mut B) -> Vec<(String, Vec<u64>)> {
     backend.set_hyperparameters(Hyperparameters { learning_rate: 1e-3, beta: 0.7, seed: 5, free_bits: 0.0 });
     let mut all = layers::everything(backend);
     all.extend(posterior::everything(backend));
+    all.extend(importance::everything(backend));
     all.extend(steps::everything(backend));
     all
 }

@@ -8,6 +8,7 @@
 #[path = "../emulated/mod.rs"]
 mod emulated;
 mod harness;
+mod importance;
 mod layers;
 #[path = "../oracle/mod.rs"]
 mod oracle;

@@ -119,6 +119,29 @@ pub fn reparameterise_backward(m: f64, v: f64, eps: f64, dz: f64, beta: f64) -> 
     (dz + beta * m, dz * eps * 0.5 * (0.5 * v).exp() + beta * 0.5 * (v.exp() - 1.0))
 }
 
+/// log p(z) - log q(z|x) of a unit, for z that was sampled with `eps` at the log variance v.
+pub fn log_ratio(v: f64, eps: f64, z: f64) -> f64 {
+    0.5 * (eps * eps + v - z * z)
+}
+
+/// log((e^l_1 + ... + e^l_K) / K).
+pub fn log_mean_exp(logarithms: &[f64]) -> f64 {
+    let highest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    highest + (logarithms.iter().map(|l| (l - highest).exp()).sum::<f64>() / logarithms.len() as f64).ln()
+}
+
+/// e^l_k / (e^l_1 + ... + e^l_K) for every k.
+pub fn shares(logarithms: &[f64]) -> Vec<f64> {
+    let mean = log_mean_exp(logarithms);
+    logarithms.iter().map(|l| (l - mean).exp() / logarithms.len() as f64).collect()
+}
+
+/// (dL/dm, dL/dv) for L = f(z) - weight log p(z)/q(z|x), from dz = df/dz.
+pub fn importance_backward(v: f64, eps: f64, z: f64, dz: f64, weight: f64) -> (f64, f64) {
+    let d = dz + weight * z;
+    (d, d * eps * 0.5 * (0.5 * v).exp() - 0.5 * weight)
+}
+
 /// Adam's state (Kingma and Ba 2015, algorithm 1).
 pub struct Adam {
     pub first_moment: Vec<f64>,
@@ -215,6 +238,19 @@ impl Model {
     pub fn loss(&self, params: &[f64], batch: &Batch, beta: f64) -> f64 {
         let Forward { bce, kl, .. } = self.forward(params, batch);
         bce + beta * kl
+    }
+
+    /// The importance-weighted loss of images of which each has `draws` rows of the batch, summed over rows.
+    pub fn importance_loss(&self, params: &[f64], batch: &Batch, beta: f64, draws: usize) -> f64 {
+        let (f, Dims { input, latent, .. }) = (self.forward(params, batch), self.dims);
+        let log_weight = |row: usize| {
+            let pixels = row * input..(row + 1) * input;
+            let bce: f64 = f.logits[pixels.clone()].iter().zip(&batch.x[pixels]).map(|(a, t)| bce(*a, *t)).sum();
+            let unit = |i: usize| log_ratio(f.log_var[i], batch.eps[i], f.z[i]);
+            beta * (row * latent..(row + 1) * latent).map(unit).sum::<f64>() - bce
+        };
+        let log_weights: Vec<f64> = (0..batch.x.len() / input).map(log_weight).collect();
+        log_weights.chunks(draws).map(|image| -log_mean_exp(image) * image.len() as f64).sum()
     }
 
     /// dL/d(parameters) by the chain rule, from the loss down.

@@ -174,6 +174,49 @@ pub fn posterior_gradient(
     }
 }
 
+/// log p(z) - log q(z|x) of one code: the sum of (eps^2 + v - z^2) / 2.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
+pub fn log_ratio(eps: &[f32], log_var: &[f32], z: &[f32]) -> f64 {
+    let unit = |((e, v), z): ((&f32, &f32), &f32)| {
+        let (e, v, z) = (f64::from(*e), f64::from(*v), f64::from(*z));
+        e * e + v - z * z
+    };
+    0.5 * eps.iter().zip(log_var).zip(z).map(unit).sum::<f64>()
+}
+
+/// What share of their sum each of some numbers is, from their logarithms; returns the logarithm of their mean.
+pub fn shares(logarithms: &[f64], shares: &mut [f32]) -> f64 {
+    let highest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    for (share, logarithm) in shares.iter_mut().zip(logarithms) {
+        *share = math::exp((logarithm - highest) as f32);
+    }
+    let total = shares.iter().map(|share| f64::from(*share)).sum::<f64>();
+    for share in shares {
+        *share /= total as f32;
+    }
+    highest + (total / logarithms.len() as f64).ln()
+}
+
+/// values = weight values.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
+pub fn scale(weight: f32, values: &mut [f32]) {
+    for value in values {
+        *value *= weight;
+    }
+}
+
+/// out = d beside (d eps e^(v/2) - weight) / 2 for one code, with d = dz + weight z; `weight` is beta times the draw's share.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
+pub fn importance_gradient(weight: f32, log_var: &[f32], [eps, z, dz]: [&[f32]; 3], out: &mut [f32]) {
+    let (d_mean, d_log_var) = out.split_at_mut(log_var.len());
+    for ((d, z), dz) in d_mean.iter_mut().zip(z).zip(dz) {
+        *d = weight.mul_add(*z, *dz);
+    }
+    for (((d_log_var, d), e), v) in d_log_var.iter_mut().zip(&*d_mean).zip(eps).zip(log_var) {
+        *d_log_var = 0.5 * (d * e).mul_add(math::exp(0.5 * v), -weight);
+    }
+}
+
 /// Adam's update with `step_size` = lr / (1 - beta_1^t) and `root_scale` = 1 / sqrt(1 - beta_2^t).
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq+avx512bw+fma", "x86_64+avx2+fma"))]
 pub fn adam(step_size: f32, root_scale: f32, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {

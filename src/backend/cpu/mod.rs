@@ -18,7 +18,8 @@ use self::parts::Parts;
 use self::pool::Pool;
 use self::product::{Operand, product, strips};
 use super::{
-    Activation, Backend, Error, Glance, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Step, Sums, adam,
+    Activation, Backend, Draws, Error, Glance, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Step, Sums,
+    Weighed, adam,
 };
 use crate::math;
 use crate::noise::{Address, Stream};
@@ -107,6 +108,21 @@ impl Cpu {
                 let out = unsafe { batch.part(row * pixels..(row + 1) * pixels) };
                 loops::bytes_to_unit(&source[first..first + pixels], out);
             }
+        });
+    }
+
+    /// y `[rows, outputs]` = x W^T, without bias.
+    fn multiply(&mut self, layer: Linear, params: &Buffer, x: &Buffer, y: &mut Buffer) {
+        let rows = self.current.rows;
+        let (weight, _) = layer.parameters(params);
+        let (x, w_t) = (Operand::row_major(x, layer.inputs), Operand::row_major(weight, layer.inputs).transposed());
+        let y = Parts::new(&mut y[..rows * layer.outputs]);
+        let strips = strips(layer.outputs);
+        self.pool.run(strips.count, &|task| {
+            let columns = strips.range(task);
+            let size = (rows, columns.len(), layer.inputs);
+            // SAFETY: a column belongs to one strip.
+            unsafe { product(size, &y, columns.start, layer.outputs, x, w_t.skip_columns(columns.start)) };
         });
     }
 }
@@ -213,8 +229,8 @@ impl Backend for Cpu {
     }
 
     fn glance(&mut self) -> Result<Option<Glance>, Error> {
-        let Sums { images, bce, kl, .. } = self.sums;
-        Ok(Some(Glance { images, bce, kl, non_finite: self.non_finite }))
+        let Sums { images, bce, kl, bound, .. } = self.sums;
+        Ok(Some(Glance { images, bce, kl, bound, non_finite: self.non_finite }))
     }
 
     fn run(&mut self, step: Step, body: impl FnOnce(&mut Self)) -> Result<(), Error> {
@@ -409,6 +425,79 @@ impl Backend for Cpu {
             let out = unsafe { out.part(double.clone()) };
             let (eps, dz) = (&eps[part.clone()], &dz[part]);
             loops::posterior_gradient(latent, divergence, &posterior[double], eps, dz, out);
+        });
+    }
+
+    fn linear_importance(
+        &mut self,
+        layer: Linear,
+        params: &Buffer,
+        x: &Buffer,
+        target: &Buffer,
+        draws: Draws<'_, Buffer>,
+        weighed: Weighed<'_, Buffer>,
+    ) {
+        let (rows, beta) = (self.current.rows, self.hyperparameters.beta);
+        let (pixels, latent) = (layer.outputs, draws.latent);
+        let (_, bias) = layer.parameters(params);
+        let Weighed { weights, dlogits } = weighed;
+        self.multiply(layer, params, x, dlogits);
+        let images = rows.div_ceil(draws.per_image);
+        reserve(&mut self.partial, 2 * images);
+        let (losses, bounds) = self.partial[..2 * images].split_at_mut(images);
+        let (losses, bounds) = (Parts::new(losses), Parts::new(bounds));
+        let (weights, out) = (Parts::new(&mut weights[..rows]), Parts::new(&mut dlogits[..rows * pixels]));
+        self.pool.run(images, &|image| {
+            let of_image = image * draws.per_image..rows.min((image + 1) * draws.per_image);
+            // SAFETY: an image and its rows belong to one task.
+            let (weights, loss, bound) = unsafe {
+                (weights.part(of_image.clone()), losses.part(image..image + 1), bounds.part(image..image + 1))
+            };
+            let gradient = |row: usize| {
+                // SAFETY: as above, and each is given back before the next is taken.
+                unsafe { out.part(row * pixels..(row + 1) * pixels) }
+            };
+            loss[0] = 0.0;
+            let log_weight = |row: usize| {
+                let bce = loops::bce_and_gradient(bias, &target[row * pixels..(row + 1) * pixels], gradient(row));
+                loss[0] += bce;
+                let code = row * latent..(row + 1) * latent;
+                let log_var = &draws.posterior[2 * code.start + latent..2 * code.end];
+                beta * loops::log_ratio(&draws.eps[code.clone()], log_var, &draws.z[code]) - bce
+            };
+            let log_weights: Vec<f64> = of_image.clone().map(log_weight).collect();
+            bound[0] = -(of_image.len() as f64) * loops::shares(&log_weights, weights);
+            // Where a logit spoiled the weights, the gradients still show which.
+            if bound[0].is_finite() {
+                of_image.zip(weights).for_each(|(row, weight)| loops::scale(*weight, gradient(row)));
+            }
+        });
+        self.sums.bound += self.partial[images..2 * images].iter().sum::<f64>();
+        let (values, breaks) = (&dlogits[..rows * pixels], |gradient: f32| !gradient.is_finite());
+        self.sums.bce +=
+            self.add_up(images, &[Suspect { tensor: "logits", values, stride: pixels, columns: 0..pixels, breaks }]);
+    }
+
+    fn importance_backward(
+        &mut self,
+        draws: Draws<'_, Buffer>,
+        weights: &Buffer,
+        dz: &Buffer,
+        dposterior: &mut Buffer,
+    ) {
+        let (rows, latent, beta) = (self.current.rows, draws.latent, self.hyperparameters.beta as f32);
+        let out = Parts::new(&mut dposterior[..2 * rows * latent]);
+        let (tasks, rows_of) = row_tasks(rows);
+        self.pool.run(tasks, &|task| {
+            for row in rows_of(task) {
+                let code = row * latent..(row + 1) * latent;
+                let double = 2 * code.start..2 * code.end;
+                // SAFETY: a row belongs to one task.
+                let out = unsafe { out.part(double.clone()) };
+                let log_var = &draws.posterior[double][latent..];
+                let code = [&draws.eps[code.clone()], &draws.z[code.clone()], &dz[code]];
+                loops::importance_gradient(beta * weights[row], log_var, code, out);
+            }
         });
     }
 

@@ -55,6 +55,7 @@ impl Settings {
 pub struct Losses {
     pub bce: f64,
     pub kl: f64,
+    pub bound: f64,
     pub images: u64,
 }
 
@@ -95,4 +96,4 @@ pub struct Control {
 }
 
 // The kernels hold the same assertion.
-const _: () = assert!(size_of::<Control>() == 184);
+const _: () = assert!(size_of::<Control>() == 192);

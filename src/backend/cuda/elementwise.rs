@@ -68,6 +68,40 @@ pub struct ReparameteriseBackward {
     pub latent: i32,
 }
 
+/// Arguments of `importance_weights.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub struct ImportanceWeights {
+    pub logits: u64,
+    pub target: u64,
+    pub posterior: u64,
+    pub eps: u64,
+    pub z: u64,
+    pub weights: u64,
+    pub bce: u64,
+    pub bound: u64,
+    pub control: u64,
+    pub rows: i32,
+    pub draws: i32,
+    pub latent: i32,
+    pub pixels: i32,
+}
+
+/// Arguments of `importance_backward.cu`.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub struct ImportanceBackward {
+    pub posterior: u64,
+    pub eps: u64,
+    pub z: u64,
+    pub weights: u64,
+    pub dz: u64,
+    pub dposterior: u64,
+    pub control: u64,
+    pub rows: i32,
+    pub latent: i32,
+}
+
 /// Arguments of `finish.cu`, and a part of those of `adam.cu`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -75,13 +109,14 @@ pub struct Finish {
     pub control: u64,
     pub bce: u64,
     pub kl: u64,
+    pub bound: u64,
     pub position: u64,
     pub bce_parts: i32,
     pub kl_parts: i32,
+    pub bound_parts: i32,
     pub rows: i32,
     pub stream: i32,
     pub advances: i32,
-    pub _padding: i32,
 }
 
 /// Arguments of `adam.cu`.
@@ -99,4 +134,4 @@ pub struct Adam {
 }
 
 // The kernels hold the same assertion.
-const _: () = assert!(size_of::<Finish>() == 56);
+const _: () = assert!(size_of::<Finish>() == 64);

@@ -14,6 +14,10 @@ pub enum Kernel {
     Reparameterise,
     /// `reparameterise_backward.cu`.
     ReparameteriseBackward,
+    /// `importance_weights.cu`.
+    ImportanceWeights,
+    /// `importance_backward.cu`.
+    ImportanceBackward,
     /// `adam.cu`.
     Adam,
     /// `finish.cu`.
@@ -24,11 +28,13 @@ pub enum Kernel {
 
 impl Kernel {
     /// Those that do not multiply matrices.
-    pub const ELEMENTWISE: [Self; 6] = [
+    pub const ELEMENTWISE: [Self; 8] = [
         Self::Gather,
         Self::StandardNormal,
         Self::Reparameterise,
         Self::ReparameteriseBackward,
+        Self::ImportanceWeights,
+        Self::ImportanceBackward,
         Self::Adam,
         Self::Finish,
     ];
@@ -40,6 +46,8 @@ impl Kernel {
             Self::StandardNormal => "standard_normal",
             Self::Reparameterise => "reparameterise",
             Self::ReparameteriseBackward => "reparameterise_backward",
+            Self::ImportanceWeights => "importance_weights",
+            Self::ImportanceBackward => "importance_backward",
             Self::Adam => "adam",
             Self::Finish => "finish_step",
             Self::Gemm(variant) => variant.entry(),
@@ -53,6 +61,8 @@ impl Kernel {
             Self::StandardNormal => ("standard_normal.cu", Vec::new()),
             Self::Reparameterise => ("reparameterise.cu", Vec::new()),
             Self::ReparameteriseBackward => ("reparameterise_backward.cu", Vec::new()),
+            Self::ImportanceWeights => ("importance_weights.cu", Vec::new()),
+            Self::ImportanceBackward => ("importance_backward.cu", Vec::new()),
             Self::Adam => ("adam.cu", Vec::new()),
             Self::Finish => ("finish.cu", Vec::new()),
             Self::Gemm(variant) => (variant.file(), variant.defines()),

@@ -11,7 +11,7 @@ use super::gemm::{Product, Size};
 use super::kernel::Kernel;
 
 /// Words of 8 bytes that the largest argument of a kernel takes.
-const WORDS: usize = 13;
+const WORDS: usize = 14;
 
 /// One argument: a struct, passed by value. A kernel takes as many of its bytes as it declares.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub struct Argument([u64; WORDS]);
 unsafe impl DeviceRepr for Argument {}
 
 impl Argument {
-    /// An argument of at most 104 bytes.
+    /// An argument of at most 112 bytes.
     pub fn new(value: &impl Pod) -> Self {
         let mut words = [0; WORDS];
         let bytes = bytemuck::bytes_of(value);

@@ -44,7 +44,8 @@ use self::memory::{Memory, Scratch};
 use self::pace::Pace;
 use self::snapshot::Snapshot;
 use super::{
-    Activation, Backend, Glance, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Precision, Step, Sums,
+    Activation, Backend, Draws, Glance, Hyperparameters, InputGradient, Linear, Noise, NonFinite, Precision, Step,
+    Sums, Weighed,
 };
 use crate::backend;
 use crate::noise::Stream;
@@ -107,6 +108,7 @@ pub struct Cuda {
     recordings: Vec<Recording>,
     bce_parts: Scratch<f64>,
     kl_parts: Scratch<f64>,
+    bound_parts: Scratch<f64>,
     workspace: Scratch<f32>,
     tickets: Scratch<u32>,
     pace: Pace,
@@ -146,6 +148,7 @@ impl Cuda {
             recordings: Vec::new(),
             bce_parts: Scratch::default(),
             kl_parts: Scratch::default(),
+            bound_parts: Scratch::default(),
             workspace: Scratch::default(),
             tickets: Scratch::default(),
             pace: Pace::new(device.stream.context())?,
@@ -199,8 +202,8 @@ impl Cuda {
             let settings = Settings::new(self.hyperparameters, self.steps);
             self.control.write(&self.stream, 0, bytemuck::cast_slice(&[settings]))?;
         }
-        let Some(Sums { images, bce, kl, mean, mean_squared }) = self.new_sums.take() else { return Ok(()) };
-        let losses = control::Losses { bce, kl, images };
+        let Some(Sums { images, bce, kl, bound, mean, mean_squared }) = self.new_sums.take() else { return Ok(()) };
+        let losses = control::Losses { bce, kl, bound, images };
         self.control.write(&self.stream, LOSSES_AT, bytemuck::cast_slice(&[losses]))?;
         self.units = mean.len();
         self.moments.reserve(&self.stream, 2 * self.units)?;
@@ -302,6 +305,7 @@ impl Cuda {
     fn free_outgrown(&mut self) {
         self.bce_parts.settle();
         self.kl_parts.settle();
+        self.bound_parts.settle();
         self.workspace.settle();
         self.tickets.settle();
         self.moments.settle();
@@ -512,7 +516,8 @@ impl Backend for Cuda {
         self.moments.read(&self.stream, &mut moments)?;
         self.synchronize()?;
         let mean_squared = moments.split_off(self.units);
-        Ok(Sums { images: losses.images, bce: losses.bce, kl: losses.kl, mean: moments, mean_squared })
+        let control::Losses { bce, kl, bound, images } = losses;
+        Ok(Sums { images, bce, kl, bound, mean: moments, mean_squared })
     }
 
     fn non_finite(&mut self) -> Result<Option<NonFinite>, backend::Error> {
@@ -530,6 +535,7 @@ impl Backend for Cuda {
             images: losses.images,
             bce: losses.bce,
             kl: losses.kl,
+            bound: losses.bound,
             non_finite: found.non_finite(latent, pixels),
         }))
     }
@@ -677,6 +683,67 @@ impl Backend for Cuda {
         };
         let blocks = (rows * latent).div_ceil(BLOCK as usize);
         self.enqueue(Kernel::ReparameteriseBackward, blocks, BLOCK, &argument);
+    }
+
+    fn linear_importance(
+        &mut self,
+        layer: Linear,
+        params: &Buffer,
+        x: &Buffer,
+        target: &Buffer,
+        draws: Draws<'_, Buffer>,
+        weighed: Weighed<'_, Buffer>,
+    ) {
+        if self.end.bce_parts > 0 {
+            self.take_sums();
+        }
+        self.shapes.1 = layer.outputs;
+        let rows = self.current.rows;
+        let images = rows.div_ceil(draws.per_image);
+        let (bce, bound) =
+            (self.bce_parts.reserve(&self.stream, images), self.bound_parts.reserve(&self.stream, images));
+        let (Some(bce), Some(bound)) = (self.attempt(bce), self.attempt(bound)) else { return };
+        (self.end.bce, self.end.bce_parts) = (bce, int(images));
+        (self.end.bound, self.end.bound_parts) = (bound, int(images));
+        self.linear(layer, params, x, weighed.dlogits, Activation::Identity);
+        let argument = arguments::ImportanceWeights {
+            logits: weighed.dlogits.at(0),
+            target: target.at(0),
+            posterior: draws.posterior.at(0),
+            eps: draws.eps.at(0),
+            z: draws.z.at(0),
+            weights: weighed.weights.at(0),
+            bce,
+            bound,
+            control: self.control.at(0),
+            rows: int(rows),
+            draws: int(draws.per_image),
+            latent: int(draws.latent),
+            pixels: int(layer.outputs),
+        };
+        self.enqueue(Kernel::ImportanceWeights, images, BLOCK, &argument);
+    }
+
+    fn importance_backward(
+        &mut self,
+        draws: Draws<'_, Buffer>,
+        weights: &Buffer,
+        dz: &Buffer,
+        dposterior: &mut Buffer,
+    ) {
+        let (rows, latent) = (self.current.rows, draws.latent);
+        let argument = arguments::ImportanceBackward {
+            posterior: draws.posterior.at(0),
+            eps: draws.eps.at(0),
+            z: draws.z.at(0),
+            weights: weights.at(0),
+            dz: dz.at(0),
+            dposterior: dposterior.at(0),
+            control: self.control.at(0),
+            rows: int(rows),
+            latent: int(latent),
+        };
+        self.enqueue(Kernel::ImportanceBackward, (rows * latent).div_ceil(BLOCK as usize), BLOCK, &argument);
     }
 
     fn adam(

@@ -43,6 +43,8 @@ pub const FILES: &[(&str, &str)] = embedded![
     "gemm/product.cuh",
     "gemm/source.cuh",
     "gemm/split_k.cuh",
+    "importance_backward.cu",
+    "importance_weights.cu",
     "kl.cu",
     "leaky_relu.cu",
     "math.cuh",

@@ -15,7 +15,7 @@ const LOGIT: f32 = 8.0;
 const LOSS_ULPS: f64 = 8.0;
 
 /// Binary cross-entropy of a logit, without the logarithm of a sigmoid, which rounds to 0.
-fn bce_of(logit: f64, target: f64) -> f64 {
+pub fn bce_of(logit: f64, target: f64) -> f64 {
     logit.max(0.0) - logit * target + (-logit.abs()).exp().ln_1p()
 }
 

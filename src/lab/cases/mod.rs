@@ -4,6 +4,7 @@
 //! the roundings on its way, in units of [`ULP`].
 
 mod elementwise;
+mod importance;
 mod losses;
 mod posterior;
 mod step;
@@ -11,6 +12,7 @@ mod step;
 use rand_distr::{Distribution, Uniform};
 
 pub use elementwise::{gather, leaky_relu, leaky_relu_launch, sigmoid, standard_normal};
+pub use importance::{DRAWS, importance_backward, importance_weights};
 pub use losses::{BCE_STEPS, bce_gradient, bce_loss, kl, sum};
 pub use posterior::{reparameterise, reparameterise_backward};
 pub use step::{adam, finish};

@@ -91,13 +91,14 @@ fn ending(addresses: &[u64], [bce_parts, kl_parts]: [usize; 2]) -> arguments::Fi
         control,
         bce,
         kl,
+        bound: 0,
         position,
         bce_parts: bce_parts as i32,
         kl_parts: kl_parts as i32,
+        bound_parts: 0,
         rows: ROWS,
         stream: Stream::Training as i32,
         advances: 1,
-        _padding: 0,
     }
 }
 
