@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the models that docs/using.md and README.md show, and makes their pictures and figures anew: about a quarter of an hour on two
+# Trains the models that docs/using.md and README.md show, and makes their pictures and figures anew: about twenty minutes on two
 # cores; the picture of the explorer needs Chromium. Takes MNIST from data/, or from the folder given. Then: cargo run --release --example book
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,6 +36,9 @@ chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,1100 --scr
 latent vae --corrupt gaussian:0.3 --name denoiser --out "$runs" --data-dir "$data"
 latent denoise "$runs/denoiser" --data-dir "$data" -n 10 --out docs/denoised.png
 keep denoise.txt denoise "$runs/denoiser"
+
+latent vae --iwae-k 5 --name weighed --out "$runs" --data-dir "$data"
+keep eval-iwae.txt eval "$runs/weighed" --iwae-k 50 --nll-samples 500
 
 latent anomaly --all-classes --latent-dim 32 --name anomaly --out "$runs" --data-dir "$data"
 cp "$runs/anomaly/anomaly.md" docs/results/anomaly.txt

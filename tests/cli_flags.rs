@@ -83,6 +83,41 @@ fn free_bits_keep_units_from_falling_silent() {
     assert!(stderr(&output).contains("--free-bits = -1"));
 }
 
+/// Jensen's inequality: the bound of one model lies above its evidence lower bound, and training on it leads to a higher one.
+#[test]
+fn several_draws_make_the_bound_tighter() {
+    let place = Place::new();
+    let default = trained(&place, "default", &[]);
+    let one = trained(&place, "one", &["--iwae-k", "1"]);
+    for field in ["loss", "bce", "kl"] {
+        assert_eq!(one[field], default[field], "one draw is the evidence lower bound");
+    }
+    let five = trained(&place, "five", &["--iwae-k", "5"]);
+    assert!(f64_of(&five, "loss") < f64_of(&five, "bce") + f64_of(&five, "kl") - 1.0, "{five}");
+    assert!(f64_of(&five, "loss") < f64_of(&one, "loss"), "{five} {one}");
+    let readme = String::from_utf8(place.read("runs/five/README.md")).unwrap();
+    assert!(readme.contains("bound of 5 codes an image"), "{readme}");
+    let vanilla = |name: &str, arguments: &[&str]| {
+        place.train("ae", &[&["--epochs", "1", "--name", name], arguments].concat());
+        place.read(&format!("runs/{name}/model.safetensors"))
+    };
+    assert!(vanilla("plain", &[]) == vanilla("weighed", &["--iwae-k", "3"]), "the AE draws nothing");
+}
+
+#[test]
+fn an_importance_weighted_run_is_resumed_bit_for_bit() {
+    let place = Place::new();
+    let flags = ["--iwae-k", "3", "--kl-warmup", "2", "--corrupt", "mask:0.2"];
+    place.train("vae", &[&["--epochs", "3", "--name", "whole"], &flags[..]].concat());
+    place.train("vae", &[&["--epochs", "1", "--name", "parts", "--threads", "1"], &flags[..]].concat());
+    place.succeed(&["vae", "--resume", "runs/parts", "--epochs", "3", "--threads", "3"]);
+    assert!(place.read("runs/whole/model.safetensors") == place.read("runs/parts/model.safetensors"));
+    assert_eq!(place.losses("runs/whole", "train"), place.losses("runs/parts", "train"));
+    let output = place.latent(&["vae", "--resume", "runs/parts", "--epochs", "4", "--iwae-k", "4"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("iwae_k is 3 in this run"), "{}", stderr(&output));
+}
+
 #[test]
 fn schedules_set_the_step_size_of_each_epoch() {
     let place = Place::new();
@@ -243,7 +278,7 @@ fn read_by_tensorboard(place: &Place, file: &str, count: usize) {
 #[test]
 fn flags_without_sense_are_refused_before_anything_is_written() {
     let place = Place::new();
-    let cases: [(&[&str], &[&str]); 9] = [
+    let cases: [(&[&str], &[&str]); 11] = [
         (&["--corrupt", "gauss:1"], &["`gauss:1`", "gaussian:0.3"]),
         (&["--corrupt", "gaussian:-1"], &["`gaussian:-1`", "gaussian:0.3"]),
         (&["--corrupt", "mask:1.5"], &["`mask:1.5`", "PROBABILITY"]),
@@ -253,6 +288,8 @@ fn flags_without_sense_are_refused_before_anything_is_written() {
         (&["--lr-final", "nan"], &["--lr-final = NaN"]),
         (&["--holdout-class", "12"], &["--holdout-class = 12", "0 to 9"]),
         (&["--patience", "many"], &["--patience"]),
+        (&["--iwae-k", "0"], &["--iwae-k = 0", "between 1 and"]),
+        (&["--iwae-k", "5", "--free-bits", "1"], &["--iwae-k = 5", "leave out --free-bits"]),
     ];
     for (arguments, parts) in cases {
         let output = place.latent(&[&["vae", "--dataset", "digits"], arguments].concat());

@@ -126,6 +126,30 @@ fn fifty_steps_have_the_losses_of_the_processor() {
     assert_same_losses(Kind::Variational, &variational(cpu()).losses(50), &variational(cuda()).losses(50));
 }
 
+/// Images of five draws each, and at the end of an epoch one of two.
+#[test]
+fn importance_weighted_steps_have_the_losses_of_the_processor() {
+    fn weighed<B: Backend>(backend: B) -> Vec<f64> {
+        let mut training = variational(backend);
+        training.model.weigh_draws(&mut training.backend, 5).unwrap();
+        let mut loss = || {
+            training.backend.set_sums(Sums::zeros(DIMS.latent));
+            training.step();
+            training.backend.sums().unwrap().bound
+        };
+        (0..12).map(|_| loss()).collect()
+    }
+    if !emulated::has_compiler() {
+        return;
+    }
+    let _alone = alone();
+    let (cpu, cuda) = (weighed(Cpu::new(2).unwrap()), weighed(cuda()));
+    assert!(cpu.last() < cpu.first(), "{cpu:?}");
+    for (want, got) in cpu.iter().zip(&cuda) {
+        assert!((got - want).abs() <= 1e-5 * want, "{got} on CUDA, {want} on the processor");
+    }
+}
+
 #[test]
 fn two_runs_and_a_resumed_one_have_the_same_bits() {
     if !emulated::has_compiler() {

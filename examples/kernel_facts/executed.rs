@@ -42,6 +42,11 @@ pub fn run(capability: u32) -> Result<Vec<Executed>> {
         let Ok(mut cuda) = Cuda::new(opened, compiler, precision) else { continue };
         let mut steps = Steps { recorder: &mut recorder, cuda: &mut cuda, precision };
         steps.of("VAE", |cuda| VariationalAE::new(cuda, DIMS, BATCH, 1))?;
+        steps.of("VAE with 5 draws", |cuda| {
+            let mut model = VariationalAE::new(cuda, DIMS, BATCH, 1)?;
+            model.weigh_draws(cuda, 5)?;
+            Ok(model)
+        })?;
         steps.of("AE", |cuda| VanillaAE::new(cuda, DIMS, BATCH, 1))?;
     }
     reading::run(&mut recorder)?;

@@ -60,8 +60,12 @@ impl Display {
     /// Says what is trained, on how many images and on which device.
     pub fn begins(&self, dims: Dims, images: usize, validation: usize, device: &str) {
         let Config { model, dataset, .. } = &self.config;
+        let loss = match self.config.draws() {
+            1 => String::new(),
+            draws => format!("; the loss is the bound of {draws} draws an image"),
+        };
         note(&format!(
-            "{model} {dims} on {dataset}: {images} images, {validation} to validate on; {device}; leaves {}",
+            "{model} {dims} on {dataset}: {images} images, {validation} to validate on; {device}{loss}; leaves {}",
             self.dir.display()
         ));
     }

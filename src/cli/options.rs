@@ -53,7 +53,7 @@ pub struct Settings {
     /// Give each latent unit of each image so many nats of KL for nothing, so that fewer units fall silent [default: 0]
     #[arg(long, value_name = "NATS", allow_negative_numbers = true)]
     free_bits: Option<f64>,
-    /// Draw so many codes an image and weigh them, for a tighter bound on the likelihood; each costs a step of its own [default: 1]
+    /// Draw so many codes an image and weigh them, for a tighter bound on the likelihood, at so many times the cost [default: 1]
     #[arg(long, value_name = "K")]
     iwae_k: Option<usize>,
     /// Make pixels black or white: at the middle, or anew each epoch with their brightness as probability [default: none]

@@ -219,7 +219,8 @@ impl Run {
         if config.model == Kind::Variational {
             let mut parts = self.series("BCE, ", |record| record.averages.bce);
             parts.extend(self.series("KL, ", |record| record.averages.kl));
-            charts.push(chart("its parts", "nats an image", parts));
+            let title = if config.draws() > 1 { "cross-entropy and divergence" } else { "its parts" };
+            charts.push(chart(title, "nats an image", parts));
         }
         Ok(write_atomically(&self.dir.join("loss.svg"), svg_side_by_side(&charts)?.as_bytes())?)
     }
@@ -255,7 +256,15 @@ impl Run {
             }
         }
         if !self.records.is_empty() {
-            text.push_str("\nAverages per image in nats.\n\n![loss over the epochs](loss.svg)\n");
+            text.push_str("\nAverages per image in nats.");
+            if config.draws() > 1 {
+                let draws = config.draws();
+                let _ = write!(
+                    text,
+                    " The loss is the negative of the importance-weighted bound of {draws} codes an image."
+                );
+            }
+            text.push_str("\n\n![loss over the epochs](loss.svg)\n");
         }
         if let Some(record) = self.last(Which::Validation) {
             let pictures = [("reconstructions", "Inputs, and under each its reconstruction"), ("samples", "Samples")];

@@ -85,6 +85,9 @@ impl Subject {
             }),
             (binarize != Binarize::None || corrupt.is_some())
                 .then(|| "trained on binarised or corrupted images, measured on the images as they are".to_owned()),
+            (self.model.config.draws() > 1).then(|| {
+                "its curves show the importance-weighted loss, its figures the evidence lower bound".to_owned()
+            }),
             self.records.is_empty().then(|| "no curves, since there is no metrics.jsonl beside the model".to_owned()),
         ];
         remarks.into_iter().flatten().map(|remark| format!("{}: {remark}.", self.name)).collect()
