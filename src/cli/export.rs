@@ -86,16 +86,16 @@ impl Export {
             shape: (data.test.images.rows(), data.test.images.columns()),
             codes: &codes,
             labels: &data.test.labels,
-            examples: &examples(&data.test),
+            examples: examples(&data.test),
         };
         Ok(page.page())
     }
 }
 
 /// One image of each label, the first of it.
-fn examples(test: &Split) -> Vec<u8> {
+fn examples(test: &Split) -> Vec<(u8, &[u8])> {
     let first = |label| test.labels.iter().position(|other| *other == label);
-    (0..=u8::MAX).filter_map(first).flat_map(|i| test.images.image(i)).copied().collect()
+    (0..=u8::MAX).filter_map(|label| Some((label, test.images.image(first(label)?)))).collect()
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {

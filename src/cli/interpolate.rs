@@ -78,7 +78,8 @@ impl Interpolate {
         let ways = self.ways(&model, path, &ends)?;
         let sheet = self.sheet(&model, &set, path, &pairs, (&ends, &ways));
         let picture = model.leave(self.out.as_deref(), "interpolate.png", &sheet.png()?)?;
-        let text = format!("{} ways of {} steps between test images: {}", pairs.len(), self.steps, picture.display());
+        let ways = if count == 1 { "1 way".to_owned() } else { format!("{count} ways") };
+        let text = format!("{ways} of {} steps between test images: {}", self.steps, picture.display());
         let report = Report { pairs, steps: self.steps, path: name(path), seed: model.config.seed, picture };
         self.source.place.answer(&report, &text);
         Ok(())

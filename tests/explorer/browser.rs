@@ -22,6 +22,8 @@ pub struct Browser {
     next: u64,
     /// What happened on the page since it was opened.
     events: Vec<Value>,
+    /// Whether it is a phone.
+    touch: bool,
     _profile: TempDir,
 }
 
@@ -65,7 +67,8 @@ impl Browser {
             }
         });
         let session = String::new();
-        let mut browser = Self { process, commands, messages, session, next: 0, events: Vec::new(), _profile: profile };
+        let mut browser =
+            Self { process, commands, messages, session, next: 0, events: Vec::new(), touch: false, _profile: profile };
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
         let attached = browser.call("Target.attachToTarget", json!({ "targetId": target, "flatten": true }));
         browser.session = attached["sessionId"].as_str().unwrap().to_owned();
@@ -101,6 +104,8 @@ impl Browser {
         let mobile = width < 500;
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile });
         self.call("Emulation.setDeviceMetricsOverride", size);
+        self.call("Emulation.setTouchEmulationEnabled", json!({ "enabled": mobile }));
+        self.touch = mobile;
         let scheme = if dark { "dark" } else { "light" };
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         self.call("Emulation.setEmulatedMedia", json!({ "features": features }));
@@ -126,7 +131,8 @@ impl Browser {
         self.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))");
     }
 
-    /// Presses the mouse at the first point, moves it along the others and lets it go. Points are shares of an element's box.
+    /// Presses the mouse, or a finger on a phone, at the first point, moves it along the others and lets it go. Points are shares of an
+    /// element's box.
     pub fn drag(&mut self, selector: &str, points: &[(f64, f64)]) {
         let find = format!(
             "(() => {{ const e = document.querySelector('{selector}'); e.scrollIntoView({{ block: 'center' }}); \
@@ -135,6 +141,19 @@ impl Browser {
         let found = self.evaluate(&find);
         let of = |i: usize| found[i].as_f64().unwrap();
         let at = |(x, y): (f64, f64)| (of(0) + x * of(2), of(1) + y * of(3));
+        if self.touch {
+            let mut finger = |kind: &str, point: Option<&(f64, f64)>| {
+                let points: Vec<Value> =
+                    point.map(|point| at(*point)).iter().map(|(x, y)| json!({ "x": x, "y": y })).collect();
+                self.call("Input.dispatchTouchEvent", json!({ "type": kind, "touchPoints": points }));
+            };
+            finger("touchStart", points.first());
+            points[1..].iter().for_each(|point| finger("touchMove", Some(point)));
+            finger("touchEnd", None);
+            // A click comes of a touch when the browser is sure that it was no more than that.
+            std::thread::sleep(Duration::from_millis(400));
+            return self.settle();
+        }
         let mut mouse = |kind: &str, (x, y): (f64, f64), buttons: u32| {
             let button = if kind == "mouseMoved" && buttons == 0 { "none" } else { "left" };
             let event = json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1 });

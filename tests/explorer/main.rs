@@ -119,6 +119,7 @@ fn a_person_walks_draws_and_resets_on_a_desk_and_on_a_phone() {
         browser.open(&pages.page(kind), size, dark);
         assert_eq!(browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), json!(true), "{name}");
         assert_shows_its_code(&mut browser);
+        browser.drag("#reset", &[(0.5, 0.5)]);
         let middle = pixels(&mut browser, "image");
 
         // A click, and a drag from there; up is more.
@@ -128,6 +129,9 @@ fn a_person_walks_draws_and_resets_on_a_desk_and_on_a_phone() {
         assert!(clicked != middle, "{name}");
         assert_shows_its_code(&mut browser);
         browser.drag("#plane", &[(0.5, 0.5), (0.4, 0.6), (0.25, 0.9)]);
+        let in_sight = "(() => { const b = document.getElementById('image').getBoundingClientRect(); \
+                        return b.top >= 0 && b.bottom <= innerHeight; })()";
+        assert_eq!(browser.evaluate(in_sight), json!(true), "{name}: the image cannot be seen from the plane");
         assert!(near(place(&mut browser), (-1.5, -2.4)), "{name}: {:?}", place(&mut browser));
         assert_shows_its_code(&mut browser);
 
@@ -137,6 +141,8 @@ fn a_person_walks_draws_and_resets_on_a_desk_and_on_a_phone() {
         browser.key("ArrowRight", false);
         browser.key("ArrowUp", true);
         assert!(near(place(&mut browser), (before.0 + 0.1, before.1 + 0.5)), "{name}");
+        let said = browser.evaluate("document.getElementById('plane').getAttribute('aria-valuetext')");
+        assert_eq!(said.as_str().unwrap().matches(" at -1.").count(), 2, "{name}: {said}");
         (0..8).for_each(|_| browser.key("ArrowLeft", true));
         assert!((place(&mut browser).0 + 3.0).abs() < 1e-5, "{name}");
 
@@ -176,34 +182,54 @@ fn a_person_walks_draws_and_resets_on_a_desk_and_on_a_phone() {
     }
 }
 
-/// Ink of any size and place becomes what the training images look like.
+/// The image `[28, 28]` that becomes of strokes, whose points are shares of the field.
+fn digit(browser: &mut Browser, strokes: &[&[(f64, f64)]]) -> Vec<f64> {
+    let image = browser.evaluate(&format!("Array.from(digitOf({}, 28))", json!(strokes)));
+    image.as_array().unwrap().iter().map(|ink| ink.as_f64().unwrap()).collect()
+}
+
+/// Strokes of any size and place become what the training images look like: ink in a box of 20 pixels, its centre of mass in the
+/// middle, a pen of one width.
 #[test]
 fn a_drawing_is_scaled_and_centred() {
     let Some(mut browser) = Browser::start() else { return };
     let pages = Pages::new();
     browser.open(&pages.page("vae"), DESKTOP, false);
-    let dot = "asDigit(Float32Array.from({ length: 280 * 280 }, (_, i) => \
-               Math.hypot(i % 280 - 90, Math.floor(i / 280) - 60) < 10 ? 1 : 0), 280, 28).reduce((sum, x) => sum + x, 0)";
-    let ink = browser.evaluate(dot).as_f64().unwrap();
-    assert!((20.0..60.0).contains(&ink), "a dot becomes {ink} pixels of ink");
-    for (left, top, width, height) in [(10, 10, 20, 80), (150, 190, 60, 60), (100, 20, 170, 40)] {
-        let script = format!(
-            "Array.from(asDigit(Float32Array.from({{ length: 280 * 280 }}, (_, i) => \
-             (i % 280 >= {left} && i % 280 < {} && i / 280 >= {top} && i / 280 < {}) ? 1 : 0), 280, 28))",
-            left + width,
-            top + height
-        );
-        let image = browser.evaluate(&script);
-        let value = |x: usize, y: usize| image[y * 28 + x].as_f64().unwrap();
+    let dot = digit(&mut browser, &[&[(0.3, 0.2)]]).iter().sum::<f64>();
+    assert!((2.0..12.0).contains(&dot), "a dot becomes {dot} pixels of ink");
+    assert_eq!(digit(&mut browser, &[]), [0.0; 784]);
+    let drawings: [&[&[(f64, f64)]]; 4] = [
+        &[&[(0.1, 0.1), (0.1, 0.4)]],
+        &[&[(0.5, 0.6), (0.9, 0.6), (0.9, 0.95), (0.5, 0.95), (0.5, 0.6)]],
+        &[&[(0.2, 0.9), (0.8, 0.8)], &[(0.5, 0.7), (0.55, 0.75)]],
+        &[&[(0.0, 0.0), (1.0, 1.0)]],
+    ];
+    for strokes in drawings {
+        let image = digit(&mut browser, strokes);
         let (mut mass, mut sum) = (0.0, [0.0; 2]);
-        for (x, y) in (0..784).map(|i| (i % 28, i / 28)) {
-            mass += value(x, y);
-            sum[0] += value(x, y) * (x as f64 + 0.5);
-            sum[1] += value(x, y) * (y as f64 + 0.5);
+        let (mut least, mut most) = ([28; 2], [0; 2]);
+        for (i, ink) in image.iter().enumerate() {
+            let place = [i % 28, i / 28];
+            mass += ink;
+            for axis in 0..2 {
+                sum[axis] += ink * (place[axis] as f64 + 0.5);
+                if *ink > 0.5 {
+                    (least[axis], most[axis]) = (least[axis].min(place[axis]), most[axis].max(place[axis]));
+                }
+            }
         }
-        assert!(sum.iter().all(|sum| (sum / mass - 14.0).abs() < 0.1), "{sum:?} / {mass}");
-        let longest = f64::from(width.max(height));
-        let want = 400.0 * f64::from(width * height) / (longest * longest);
-        assert!((mass - want).abs() < 0.05 * want, "{mass} pixels of ink, not {want}");
+        assert!(sum.iter().all(|sum| (sum / mass - 14.0).abs() < 0.1), "{strokes:?}: {sum:?} / {mass}");
+        let longest = (0..2).map(|axis| most[axis] - least[axis] + 1).max().unwrap();
+        assert!((19..=21).contains(&longest), "{strokes:?}: {longest} pixels of ink");
     }
+}
+
+/// What a page's rule refuses: a request that its own script makes.
+#[test]
+fn a_request_is_refused_by_the_page_itself() {
+    let Some(mut browser) = Browser::start() else { return };
+    let pages = Pages::new();
+    browser.open(&pages.page("ae"), DESKTOP, false);
+    let attempt = "fetch('data:text/plain,x').then(() => 'taken', () => 'refused')";
+    assert_eq!(browser.evaluate(attempt), json!("refused"));
 }

@@ -1,7 +1,7 @@
 //! A page in which a person walks through the latent space: the model is in it, and it needs no server and no network.
 //!
 //! `page.html` is filled with the style sheet, the scripts and the data. `model.js` computes what the encoder and the decoder compute,
-//! `page.js` shows it.
+//! `digit.js` makes a digit of a drawing, `plane.js` is the plane of two units, and `page.js` puts them together.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +18,7 @@ const SLIDERS: usize = 12;
 const POINTS: usize = 2000;
 
 /// What a page is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Explorer<'a> {
     /// The page's title.
     pub title: &'a str,
@@ -30,8 +30,8 @@ pub struct Explorer<'a> {
     pub codes: &'a Codes,
     /// What these images show.
     pub labels: &'a [u8],
-    /// A few images to encode, `[n, pixels]`, a byte a pixel.
-    pub examples: &'a [u8],
+    /// A few images to encode, each with what it shows and its pixels.
+    pub examples: Vec<(u8, &'a [u8])>,
 }
 
 /// What the page's scripts read.
@@ -45,17 +45,24 @@ struct Data {
     weights: String,
     /// The most active units, the first of which span the plane.
     units: Vec<usize>,
-    /// Their KL in nats, for the AE the variance.
-    strength: Vec<f64>,
-    /// How many units say anything; null for the AE.
-    active: Option<usize>,
+    /// Of all units, the most active first: KL in nats, for the AE the standard deviation.
+    activity: Vec<f64>,
+    /// How many units say anything.
+    active: usize,
     /// Of every unit: where the middle is, and how long a standard deviation.
     centre: Vec<f32>,
     scale: Vec<f32>,
     /// Places in the plane, in standard deviations, and labels.
     points: Vec<(f32, f32, u8)>,
-    /// Images, a byte a pixel, in base 64.
-    examples: Vec<String>,
+    examples: Vec<Example>,
+}
+
+/// An image to encode.
+#[derive(Serialize)]
+struct Example {
+    label: u8,
+    /// A byte a pixel, in base 64.
+    pixels: String,
 }
 
 impl Explorer<'_> {
@@ -68,6 +75,8 @@ impl Explorer<'_> {
             ("{{title}}", escaped(self.title)),
             ("{{css}}", include_str!("page.css").to_owned()),
             ("{{model}}", include_str!("model.js").to_owned()),
+            ("{{digit}}", include_str!("digit.js").to_owned()),
+            ("{{plane}}", include_str!("plane.js").to_owned()),
             ("{{page}}", include_str!("page.js").to_owned()),
             ("{{data}}", json),
         ];
@@ -77,9 +86,13 @@ impl Explorer<'_> {
 
     fn data(&self) -> Data {
         let Self { weights, codes, .. } = self;
-        let units: Vec<usize> = codes.most_active().into_iter().take(SLIDERS).collect();
-        let vae = weights.kind == Kind::Variational;
-        let strength = if vae { codes.kl_of_units() } else { codes.variance_of_units() };
+        let mut units = codes.most_active();
+        let activity = match weights.kind {
+            Kind::Variational => codes.kl_of_units(),
+            Kind::Vanilla => codes.variance_of_units().into_iter().map(f64::sqrt).collect(),
+        };
+        let activity = units.iter().map(|unit| activity[*unit]).collect();
+        units.truncate(SLIDERS);
         let (centre, scale) = self.axes();
         let plane = [units[0], units[1.min(units.len() - 1)]];
         let place = |row: &[f32], unit: usize| rounded((row[unit] - centre[unit]) / scale[unit]);
@@ -90,10 +103,10 @@ impl Explorer<'_> {
             columns: self.shape.1,
             dims: weights.dims,
             weights: STANDARD.encode(half_precision(weights)),
-            strength: units.iter().map(|unit| strength[*unit]).collect(),
-            active: vae.then(|| codes.active_units()),
+            activity,
+            active: codes.active_units(),
             points: rows.map(|(row, label)| (place(row, plane[0]), place(row, plane[1]), *label)).collect(),
-            examples: self.examples.chunks_exact(weights.dims.input).map(|image| STANDARD.encode(image)).collect(),
+            examples: self.examples.iter().map(example).collect(),
             units,
             centre,
             scale,
@@ -122,6 +135,10 @@ fn half_precision(weights: &Weights) -> Vec<u8> {
     let slots = names.filter_map(|name| layout.get(&name));
     let values = slots.flat_map(|slot| &weights.values[slot.range()]);
     values.flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect()
+}
+
+fn example((label, pixels): &(u8, &[u8])) -> Example {
+    Example { label: *label, pixels: STANDARD.encode(pixels) }
 }
 
 /// A hundredth of a standard deviation is as fine as anyone sees.

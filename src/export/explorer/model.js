@@ -24,7 +24,10 @@ function halfToFloat(bits) {
  * @returns {Uint8Array}
  */
 function bytesOf(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const characters = atob(text);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
 }
 
 /**
@@ -34,7 +37,9 @@ function bytesOf(text) {
  */
 function floatsOf(text) {
   const halves = new DataView(bytesOf(text).buffer);
-  return Float32Array.from({ length: halves.byteLength / 2 }, (_, i) => halfToFloat(halves.getUint16(2 * i, true)));
+  const floats = new Float32Array(halves.byteLength / 2);
+  for (let i = 0; i < floats.length; i++) floats[i] = halfToFloat(halves.getUint16(2 * i, true));
+  return floats;
 }
 
 /** A linear layer, y = x W^T + b. */
@@ -117,52 +122,4 @@ class Model {
   decode(code) {
     return Model.perceptron(code, this.layers.slice(3)).map((logit) => 1 / (1 + Math.exp(-logit)));
   }
-}
-
-/** The least extent of a drawing, as a share of the field, that is scaled up to a whole digit: a dot stays small. */
-const LEAST_EXTENT = 0.2;
-
-/**
- * A drawing as MNIST has its digits: scaled so that its ink fits a box of 20 of the 28 pixels, its centre of mass in the middle.
- * @param {ArrayLike<number>} ink [side, side] from 0 to 1
- * @param {number} side of the drawing
- * @param {number} size of the image
- * @returns {Float32Array} [size, size]
- */
-function asDigit(ink, side, size) {
-  let [left, right, top, bottom, mass, sumX, sumY] = [side, -1, side, -1, 0, 0, 0];
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      const value = ink[y * side + x];
-      if (value < 0.05) continue;
-      [left, right, top, bottom] = [Math.min(left, x), Math.max(right, x), Math.min(top, y), Math.max(bottom, y)];
-      [mass, sumX, sumY] = [mass + value, sumX + value * (x + 0.5), sumY + value * (y + 0.5)];
-    }
-  }
-  const image = new Float32Array(size * size);
-  if (mass === 0) return image;
-  const extent = Math.max(right - left + 1, bottom - top + 1, LEAST_EXTENT * side);
-  const pixel = extent / (size * (20 / 28));
-  const [centreX, centreY] = [sumX / mass, sumY / mass];
-  for (let y = 0; y < size; y++) {
-    for (let x = 0; x < size; x++) {
-      image[y * size + x] = average(ink, side, centreX + (x - size / 2) * pixel, centreY + (y - size / 2) * pixel, pixel);
-    }
-  }
-  return image;
-}
-
-/** The mean ink of the square of `pixel` by `pixel` from (left, top); none outside of the drawing. */
-function average(ink, side, left, top, pixel) {
-  let [sum, area] = [0, 0];
-  for (let y = Math.floor(top); y < top + pixel; y++) {
-    for (let x = Math.floor(left); x < left + pixel; x++) {
-      const width = Math.min(x + 1, left + pixel) - Math.max(x, left);
-      const height = Math.min(y + 1, top + pixel) - Math.max(y, top);
-      const inside = x >= 0 && y >= 0 && x < side && y < side;
-      sum += width * height * (inside ? ink[y * side + x] : 0);
-      area += width * height;
-    }
-  }
-  return sum / area;
 }
