@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::bench::{Machine, counted};
 use crate::oracle::{self, relative_error, uniform, widen, within};
 use crate::staircase_device::Device;
-use crate::{BATCH, DIMS, Failure, harness, layers, posterior, steps, tails};
+use crate::{BATCH, DIMS, Failure, harness, importance, layers, posterior, steps, tails};
 
 /// Steps whose losses are compared on a real device, and in a rehearsal, which is to take a few minutes on two cores.
 const STEPS: [usize; 2] = [20, 8];

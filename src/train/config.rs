@@ -217,11 +217,14 @@ impl Config {
             let problem = format!("is more than the {training_images} training images; choose a smaller batch");
             return Err(fault("--batch-size", self.batch_size, problem));
         }
-        let needed = self.memory(pixels);
+        // The order of an epoch's images, and what it is made of.
+        let order = 8 * (training_images * self.draws()) as u64;
+        let needed = self.memory(pixels) + order;
         match available_memory() {
             Some(available) if needed > available => {
+                let draws = if self.draws() > 1 { format!(", --iwae-k {}", self.iwae_k) } else { String::new() };
                 let problem = format!(
-                    "needs {} MiB of memory with --batch-size {} and --latent-dim {}, and {} MiB are free; choose smaller ones",
+                    "needs {} MiB of memory with --batch-size {}{draws} and --latent-dim {}, and {} MiB are free; choose smaller ones",
                     needed >> 20,
                     self.batch_size,
                     self.latent_dim,
@@ -289,6 +292,9 @@ mod tests {
             assert!(error.starts_with(setting), "{error}");
         }
         assert!(good.check_sizes(99, 784).is_err());
-        assert!(Config { hidden_dim: MOST_UNITS, ..good }.check_sizes(60_000, 784).is_err());
+        assert!(Config { hidden_dim: MOST_UNITS, ..good.clone() }.check_sizes(60_000, 784).is_err());
+        let many = Config { model: Kind::Variational, iwae_k: MOST_DRAWS, batch_size: 60_000, ..good };
+        let error = many.check_sizes(60_000, 784).expect_err("terabytes").to_string();
+        assert!(error.contains("--iwae-k 10000"), "{error}");
     }
 }
