@@ -121,11 +121,12 @@ fn what_cannot_be_used_is_refused_and_nothing_is_written() {
     save("none.npy", &[0, 28, 28], &[]);
     save("cube.npy", &[1, 1, 28, 28], &[0.5; 784]);
     save("codes.npy", &[2, 5], &[0.5; 10]);
+    save("enormous.npy", &[2, 4], &[[f32::MAX; 4], [f32::MIN; 4]].concat());
     save("infinite.npy", &[1, 4], &[0.0, f32::INFINITY, 0.0, 0.0]);
     std::fs::write(place.path("empty"), b"").unwrap();
     std::fs::write(place.path("text.png"), b"\x89PNG and so on").unwrap();
     let before = place.files();
-    let cases: [(&[&str], &[&str]); 15] = [
+    let cases: [(&[&str], &[&str]); 16] = [
         (&["encode", "runs/vae", "--images", "nan.npy"], &["nan.npy", "pixel 3 of image 0 is NaN"]),
         (&["encode", "runs/vae", "--images", "bright.npy"], &["pixel 0 of image 1 is 7", "from 0 to 1"]),
         (&["encode", "runs/vae", "--images", "small.npy"], &["8 x 8", "784", "28 x 28"]),
@@ -137,6 +138,7 @@ fn what_cannot_be_used_is_refused_and_nothing_is_written() {
         (&["encode", "runs/vae", "--out", "codes.txt"], &["codes.txt", ".npy or .safetensors"]),
         (&["encode", "runs/ae", "--posterior"], &["vanilla autoencoder", "latent vae"]),
         (&["decode", "runs/vae", "codes.npy"], &["[2, 5]", "[n, 4]"]),
+        (&["decode", "runs/vae", "enormous.npy", "--out", "o.npy"], &["enormous.npy", "too large"]),
         (&["decode", "runs/vae", "infinite.npy"], &["inf at element 1"]),
         (&["decode", "runs/vae", "runs/vae/model.safetensors"], &["no tensor `mean`"]),
         (&["decode", "runs/vae", "empty"], &["empty"]),

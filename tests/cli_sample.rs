@@ -89,13 +89,14 @@ fn a_model_without_units_is_refused() {
 fn what_cannot_be_sampled_is_refused_and_nothing_is_written() {
     let place = trained();
     let before = place.files();
-    let cases: [(&[&str], &[&str]); 7] = [
+    let cases: [(&[&str], &[&str]); 8] = [
         (&["runs/ae"], &["vanilla autoencoder", "latent vae"]),
         (&["runs/none"], &["runs/none", "folder of a run"]),
         (&["runs"], &["runs/model.safetensors", "folder of a run"]),
         (&["runs/vae/config.toml"], &["config.toml"]),
         (&["runs/vae", "-n", "0"], &["--count = 0", "between 1 and 10000"]),
         (&["runs/vae", "--temperature", "nan"], &["--temperature = NaN", "1 is the prior"]),
+        (&["runs/vae", "--temperature", "3e38"], &["--temperature = 300000", "too large"]),
         (&["runs/vae", "--out", "missing/sample.png"], &["missing/sample.png", "create the folder"]),
     ];
     for (arguments, parts) in cases {

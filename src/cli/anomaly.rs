@@ -156,8 +156,8 @@ impl Anomaly {
     fn score(&self, path: &Path) -> Result<Report, Error> {
         let model = self.place().open(path)?;
         let Some(label) = self.training.holdout_class().or(model.config.holdout_class) else {
-            let problem = "is missing: this model was trained on all labels; say which one to take for anomalous";
-            return Err(setting("--holdout-class", "", problem));
+            let problem = "and this model was trained on all labels; say which one to take for anomalous";
+            return Err(setting("--holdout-class", "none", problem));
         };
         let data = model.dataset(&self.training.image_choice())?;
         let positive: Vec<bool> = data.test.labels.iter().map(|other| *other == label).collect();

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::display;
 use super::error::Error;
-use super::trained::{ImageChoice, Source, TrainedModel, setting};
+use super::trained::{ImageChoice, Source, TrainedModel, check_decoded, setting};
 use crate::data::OwnImages;
 use crate::inference::Codes;
 use crate::plot::grid::Grid;
@@ -183,6 +183,7 @@ impl Decode {
         let codes = self.read_codes(model.weights.dims.latent)?;
         let count = codes.len() / model.weights.dims.latent;
         let images = model.with_codec(|codec| Ok(codec.decode(&codes)?))?;
+        check_decoded(&images, "CODES", self.codes.display())?;
         let (rows, columns) = model.image_shape();
         let shape = vec![count, rows, columns];
         let out = self.out.as_deref();
@@ -200,7 +201,8 @@ impl Decode {
             }
         };
         let file = model.leave(out, "decoded.png", &bytes)?;
-        let text = format!("{count} images: {}", file.display());
+        let what = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
+        let text = format!("{what}: {}", file.display());
         self.source.place.answer(&DecodeReport { count, file }, &text);
         Ok(())
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::error::Error;
-use super::trained::{Source, setting};
+use super::trained::{Source, check_decoded, setting};
 use crate::noise::{Address, Stream, fill_standard_normal};
 use crate::plot::grid::Grid;
 
@@ -57,6 +57,7 @@ impl Sample {
         model.require_vae("its codes have no distribution to draw from")?;
         let codes = draw(*count, model.weights.dims.latent, *temperature, model.config.seed);
         let images = model.with_codec(|codec| Ok(codec.decode(&codes)?))?;
+        check_decoded(&images, "--temperature", temperature)?;
         let picture = model.leave(out.as_deref(), "sample.png", &picture(&images, model.image_shape(), *count)?)?;
         let text = format!("{count} images drawn from the prior: {}", picture.display());
         let report = Report { count: *count, temperature: *temperature, seed: model.config.seed, picture };

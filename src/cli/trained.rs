@@ -220,6 +220,17 @@ pub fn setting(setting: &'static str, value: impl ToString, problem: impl Into<S
     train::Error::Setting { setting, value: value.to_string(), problem: problem.into() }.into()
 }
 
+/// Checks that `images` are numbers: codes that are finite, but enormous, decode to none. `value` of `from` led to the codes.
+///
+/// # Errors
+/// One is infinite or NaN.
+pub fn check_decoded(images: &[f32], from: &'static str, value: impl ToString) -> Result<(), Error> {
+    if images.iter().all(|value| value.is_finite()) {
+        return Ok(());
+    }
+    Err(setting(from, value, "leads to codes too large to be decoded; those of images lie within a few units of 0"))
+}
+
 /// What is done with a model, and its weights.
 struct Work<'a, F> {
     weights: &'a Weights,

@@ -403,7 +403,8 @@ impl<B: Backend> VariationalAE<B> {
         })
     }
 
-    /// Makes the loss the importance-weighted one, with `draws` codes an image.
+    /// Makes the loss the importance-weighted one, with `draws` codes an image. They have to be drawn or given: the mean alone
+    /// ([`Noise::Mean`]) has no weight.
     ///
     /// # Errors
     /// Out of memory.
